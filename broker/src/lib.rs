@@ -1,0 +1,5 @@
+//! The broker.
+
+pub mod object;
+pub mod render;
+pub mod vault;

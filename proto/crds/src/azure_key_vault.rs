@@ -1,0 +1,101 @@
+//! `AzureKeyVault` (`keyward.dev/v1alpha1`, cluster-scoped): the administrator's word on one vault. Which namespaces may
+//! read which of its objects, as which identity, how often.
+//!
+//! Without it the broker's one identity could read any vault for any namespace: the confused deputy.
+
+use serde::Deserialize;
+
+use crate::{akvs::ObjectType, meta::LabelSelector};
+
+/// API group.
+pub const GROUP: &str = "keyward.dev";
+/// Kind.
+pub const KIND: &str = "AzureKeyVault";
+/// The only version.
+pub const VERSION: &str = "v1alpha1";
+
+/// `spec`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AzureKeyVaultSpec {
+    /// The name that `AzureKeyVaultSecret`s use, in any case.
+    pub vault_name: String,
+    /// The vault's URL where it is not `https://NAME.SUFFIX`: an emulator or another endpoint.
+    pub url: Option<String>,
+    /// Whose DNS suffix and authority hold for this vault; the broker's own setting where absent.
+    pub cloud: Option<Cloud>,
+    /// The Entra tenant of the identity; the broker's own setting where absent.
+    pub tenant_id: Option<String>,
+    /// The identity that reads this vault; the broker's own where absent.
+    pub identity: Option<IdentitySpec>,
+    /// Who may read. Absent or empty: nobody.
+    #[serde(default)]
+    pub namespaces: NamespacesSpec,
+    /// What they may read. Absent: every object of the vault.
+    pub objects: Option<Vec<ObjectsSpec>>,
+    /// How old a cached object may grow before the vault is asked again, as `10m` or `30s`.
+    pub poll_interval: Option<String>,
+}
+
+/// `spec.cloud`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+pub enum Cloud {
+    /// `vault.azure.net`
+    AzurePublic,
+    /// `vault.usgovcloudapi.net`
+    AzureUSGovernment,
+    /// `vault.azure.cn`
+    AzureChina,
+}
+
+/// `spec.identity`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdentitySpec {
+    /// The application (client) id to sign in as, by the broker's own kind of credential.
+    pub client_id: String,
+}
+
+/// `spec.namespaces`: a namespace is admitted by either part.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NamespacesSpec {
+    /// Names, `*` standing for any run of characters.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// By the namespace's labels; absent matches none.
+    pub selector: Option<LabelSelector>,
+}
+
+/// One entry of `spec.objects`: an object is admitted by any entry.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectsSpec {
+    /// Names without case, `*` standing for any run of characters.
+    pub names: Vec<String>,
+    /// The types admitted; absent for all.
+    pub types: Option<Vec<ObjectType>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_declaration_is_read() {
+        let spec: AzureKeyVaultSpec = serde_saphyr::from_str(
+            "vaultName: acme\nurl: https://localhost:9443\ncloud: AzurePublic\ntenantId: t\nidentity: {clientId: c}\n\
+             namespaces: {names: [shop, 'team-*'], selector: {matchLabels: {tier: gold}}}\n\
+             objects: [{names: ['db-*'], types: [secret]}]\npollInterval: 30s\n",
+        )
+        .unwrap();
+        assert_eq!(spec.namespaces.names, ["shop", "team-*"]);
+        assert_eq!(spec.objects.unwrap()[0].types, Some(vec![ObjectType::Secret]));
+    }
+
+    #[test]
+    fn nobody_is_admitted_by_default() {
+        let spec: AzureKeyVaultSpec = serde_saphyr::from_str("vaultName: acme").unwrap();
+        assert_eq!(spec.namespaces, NamespacesSpec::default());
+    }
+}

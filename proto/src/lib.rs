@@ -1,0 +1,28 @@
+//! The wire: what the broker serves and every other component calls, generated from `keyward/v1/*.proto`.
+//!
+//! The `.proto` files are the documentation; nothing here adds meaning to them.
+
+/// Package `keyward.v1`.
+pub mod v1 {
+    #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated code")]
+    tonic::include_proto!("keyward.v1");
+}
+
+/// Serialised `FileDescriptorSet` of package `keyward.v1`, for the gRPC reflection service.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/keyward.v1.bin"));
+
+/// The audience a launcher's projected token must carry, exactly.
+pub const TOKEN_AUDIENCE: &str = "keyward-broker";
+
+/// The most references one `Resolve` may carry.
+pub const MAX_REFERENCES: usize = 1_000;
+
+/// The largest request message the broker reads, in bytes.
+pub const MAX_REQUEST_BYTES: usize = 256 * 1024;
+
+/// The largest reply message the broker sends and a client should accept, in bytes. A Linux process cannot be started
+/// with more environment than a quarter of its stack limit, usually 2 MiB, so a launcher never needs more.
+pub const MAX_REPLY_BYTES: usize = 4 * 1024 * 1024;
+
+/// `google.rpc.ErrorInfo.domain` of every error this system returns.
+pub const ERROR_DOMAIN: &str = "keyward.dev";
