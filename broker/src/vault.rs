@@ -1,4 +1,27 @@
 //! Reading from Key Vault: the one way out of the process. Only the cache calls it.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`azure`] | configuration, and the way from a vault's origin and identity to a reader |
+//! | [`reader`] | [`VaultReader`] by the official SDK clients |
+//! | `lane` | one SDK client, whose first call goes alone so that it is challenged once |
+//! | [`answer`] | pure: what an error means, and whether an answer is about the object that was asked for |
+//! | [`credential`] | tokens from Entra, for one audience only |
+//! | [`transport`] | HTTPS that never leaves one origin, bounded in size and time, each request counted |
+//! | [`origin`], [`cloud`] | pure: where a vault is, and what its cloud's names are |
+//! | [`observe`] | what is told about each request |
+//!
+//! The SDK keeps its own copies of bodies and tokens and does not wipe them; everything handed out of here is wiped.
+
+pub mod answer;
+pub mod azure;
+pub mod cloud;
+pub mod credential;
+mod lane;
+pub mod observe;
+pub mod origin;
+pub mod reader;
+pub mod transport;
 
 use std::time::Duration;
 

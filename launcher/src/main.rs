@@ -1,3 +1,7 @@
-//! The launcher.
+//! `keyward-launcher`: see `--help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keyward_launcher::run()
+}

@@ -1,1 +1,5 @@
-//! Fakes and harnesses.
+//! Fakes and harnesses for the whole workspace. Nothing here depends on a service crate, so that service crates can
+//! take this one as a development dependency.
+
+pub mod ca;
+pub mod vault;

@@ -1,0 +1,222 @@
+//! May this namespace read this reference? Pure, deny by default, asked on every read: the cache never short-cuts it.
+
+use std::sync::Arc;
+
+use keyward_types::{Reference, VaultName};
+
+use crate::policy::{Declared, DefaultAccess, SecretEntry, Snapshot, VaultEntry};
+
+/// What was granted, and by which rule.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The `AzureKeyVaultSecret` that names the object.
+    pub secret: Arc<SecretEntry>,
+    /// The vault it is in.
+    pub vault: Arc<VaultEntry>,
+    /// In words, for audit.
+    pub rule: String,
+}
+
+/// Why nothing was granted. Every text says what to do, and who can.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// No such `AzureKeyVaultSecret` in the caller's own namespace.
+    #[error("AzureKeyVaultSecret {namespace}/{name} does not exist; create it in that namespace or correct the reference")]
+    UnknownSecret {
+        /// The caller's namespace.
+        namespace: String,
+        /// The name asked for.
+        name: String,
+    },
+    /// Its manifest does not hold.
+    #[error("AzureKeyVaultSecret {namespace}/{name} is invalid: {reason}")]
+    InvalidSecret {
+        /// The caller's namespace.
+        namespace: String,
+        /// The name asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No `AzureKeyVault` declares the vault.
+    #[error("{secret}: no AzureKeyVault declares vault `{vault}`; an administrator can add one that admits this namespace")]
+    UndeclaredVault {
+        /// The secret, in words.
+        secret: String,
+        /// The vault it names.
+        vault: VaultName,
+    },
+    /// The `AzureKeyVault` cannot be understood.
+    #[error("{secret}: the AzureKeyVault of vault `{vault}` is invalid: {reason}")]
+    InvalidVault {
+        /// The secret, in words.
+        secret: String,
+        /// The vault it names.
+        vault: VaultName,
+        /// What is wrong with its declaration.
+        reason: String,
+    },
+    /// The `AzureKeyVault` does not admit the namespace.
+    #[error("{secret}: AzureKeyVault `{declared_as}` does not admit namespace `{namespace}`; an administrator can add it to spec.namespaces")]
+    Namespace {
+        /// The secret, in words.
+        secret: String,
+        /// The declaration's name.
+        declared_as: String,
+        /// The caller's namespace.
+        namespace: String,
+    },
+    /// The `AzureKeyVault` does not admit the object.
+    #[error("{secret}: AzureKeyVault `{declared_as}` does not admit {object}; an administrator can add it to spec.objects")]
+    Object {
+        /// The secret, in words.
+        secret: String,
+        /// The declaration's name.
+        declared_as: String,
+        /// Type and name of the object.
+        object: String,
+    },
+}
+
+/// Decides. `namespace` is the caller's own, from its token; a reference cannot name another.
+pub fn decide(snapshot: &Snapshot, namespace: &str, reference: &Reference) -> Result<Grant, Denial> {
+    let name = || (namespace.to_owned(), reference.name().to_owned());
+    let secret = match snapshot.secret(namespace, reference.name()) {
+        Some(Ok(secret)) => secret,
+        Some(Err(reason)) => {
+            let (namespace, name) = name();
+            return Err(Denial::InvalidSecret { namespace, name, reason: reason.clone() });
+        }
+        None => {
+            let (namespace, name) = name();
+            return Err(Denial::UnknownSecret { namespace, name });
+        }
+    };
+    let vault = vault_of(snapshot, secret)?;
+    let rule = admit(snapshot, namespace, secret, &vault)?;
+    Ok(Grant { secret: Arc::clone(secret), vault, rule })
+}
+
+fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<VaultEntry>, Denial> {
+    match (snapshot.vault(&secret.vault), snapshot.defaults().access) {
+        (Some(Declared::Valid(vault)), _) => Ok(Arc::clone(vault)),
+        (Some(Declared::Invalid(reason)), _) => Err(Denial::InvalidVault {
+            secret: secret.shown(),
+            vault: secret.vault.clone(),
+            reason: reason.clone(),
+        }),
+        (None, DefaultAccess::Deny) => {
+            Err(Denial::UndeclaredVault { secret: secret.shown(), vault: secret.vault.clone() })
+        }
+        (None, DefaultAccess::Allow) => Ok(Arc::new(VaultEntry::undeclared(&secret.vault, snapshot.defaults()))),
+    }
+}
+
+fn admit(snapshot: &Snapshot, namespace: &str, secret: &SecretEntry, vault: &VaultEntry) -> Result<String, Denial> {
+    let by_namespace =
+        vault.admits_namespace(namespace, snapshot.namespace_labels(namespace)).ok_or_else(|| Denial::Namespace {
+            secret: secret.shown(),
+            declared_as: vault.declared_as.clone(),
+            namespace: namespace.to_owned(),
+        })?;
+    let by_object =
+        vault.admits_object(secret.spec.vault.object.object_type, &secret.object.name).ok_or_else(|| Denial::Object {
+            secret: secret.shown(),
+            declared_as: vault.declared_as.clone(),
+            object: format!("{} `{}`", secret.object.kind, secret.object.name),
+        })?;
+    Ok(match vault.declared_as.as_str() {
+        "" => "access.default allow".to_owned(),
+        name => format!("AzureKeyVault {name}: {by_namespace}, {by_object}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use keyward_crds::azure_key_vault::Cloud;
+
+    use super::*;
+    use crate::{manifests, policy::Defaults};
+
+    const MANIFESTS: &str = "
+apiVersion: keyward.dev/v1alpha1
+kind: AzureKeyVault
+metadata: {name: acme}
+spec: {vaultName: Acme, namespaces: {names: [shop]}, objects: [{names: ['db*'], types: [secret]}]}
+---
+apiVersion: keyward.dev/v1alpha1
+kind: AzureKeyVault
+metadata: {name: broken}
+spec: {vaultName: broken, url: 'http://plain', namespaces: {names: ['*']}}
+---
+apiVersion: spv.no/v1
+kind: AzureKeyVaultSecret
+metadata: {name: db, namespace: shop}
+spec: {vault: {name: ACME, object: {name: DB-Password, type: secret}}}
+---
+apiVersion: spv.no/v1
+kind: AzureKeyVaultSecret
+metadata: {name: tls, namespace: shop}
+spec: {vault: {name: acme, object: {name: tls, type: certificate}}}
+---
+apiVersion: spv.no/v1
+kind: AzureKeyVaultSecret
+metadata: {name: stray, namespace: shop}
+spec: {vault: {name: nowhere, object: {name: db, type: secret}}}
+---
+apiVersion: spv.no/v1
+kind: AzureKeyVaultSecret
+metadata: {name: closed, namespace: shop}
+spec: {vault: {name: broken, object: {name: db, type: secret}}}
+---
+apiVersion: spv.no/v1
+kind: AzureKeyVaultSecret
+metadata: {name: odd, namespace: shop}
+spec: {vault: {name: acme, object: {name: 'a/../db', type: secret}}}
+---
+apiVersion: spv.no/v1
+kind: AzureKeyVaultSecret
+metadata: {name: db, namespace: bank}
+spec: {vault: {name: acme, object: {name: db, type: secret}}}
+";
+
+    fn decided(access: DefaultAccess, namespace: &str, name: &str) -> Result<Grant, Denial> {
+        let defaults = Defaults { access, cloud: Cloud::AzurePublic, poll_interval: Duration::from_secs(600) };
+        let snapshot = Snapshot::build(defaults, manifests::read("f", MANIFESTS));
+        decide(&snapshot, namespace, &Reference::new(name, None).unwrap())
+    }
+
+    #[test]
+    fn a_grant_names_its_rule_and_folds_case() {
+        let grant = decided(DefaultAccess::Deny, "shop", "db").unwrap();
+        assert_eq!(grant.rule, "AzureKeyVault acme: namespaces.names `shop`, objects `db*`");
+        assert_eq!(grant.vault.origin.to_string(), "https://acme.vault.azure.net");
+        assert_eq!(grant.secret.object.name.as_str(), "db-password");
+    }
+
+    #[test]
+    fn everything_else_is_denied_for_its_own_reason() {
+        for (namespace, name, expected) in [
+            ("shop", "unknown", "AzureKeyVaultSecret shop/unknown does not exist"),
+            ("other", "db", "AzureKeyVaultSecret other/db does not exist"),
+            ("bank", "db", "does not admit namespace `bank`"),
+            ("shop", "tls", "does not admit certificate `tls`"),
+            ("shop", "stray", "no AzureKeyVault declares vault `nowhere`"),
+            ("shop", "closed", "the AzureKeyVault of vault `broken` is invalid"),
+            ("shop", "odd", "AzureKeyVaultSecret shop/odd is invalid"),
+        ] {
+            let denial = decided(DefaultAccess::Deny, namespace, name).unwrap_err().to_string();
+            assert!(denial.contains(expected), "{namespace}/{name}: {denial}");
+        }
+    }
+
+    #[test]
+    fn where_undeclared_vaults_are_open_declared_ones_keep_their_rules() {
+        assert_eq!(decided(DefaultAccess::Allow, "shop", "stray").unwrap().rule, "access.default allow");
+        for (namespace, name) in [("bank", "db"), ("shop", "tls"), ("shop", "closed"), ("shop", "odd")] {
+            assert!(decided(DefaultAccess::Allow, namespace, name).is_err(), "{namespace}/{name}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What the manifests say, as one immutable [`Snapshot`]: which secrets exist, which vault each is in, who may read.
+//!
+//! Pure: a [`crate::source`] reads manifests and builds a snapshot; everyone else only looks at it. Whatever cannot be
+//! understood is kept as a refusal with its reason, so that it fails closed and can be shown, and never hides another.
+
+pub mod pattern;
+pub mod secret;
+pub mod vault;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use keyward_crds::azure_key_vault::Cloud;
+use keyward_types::VaultName;
+
+use crate::{
+    manifests::{Invalid, Located, Manifest, Subject},
+    vault::origin::Origin,
+};
+
+pub use secret::SecretEntry;
+pub use vault::{Declared, VaultEntry};
+
+/// What holds for a vault that no `AzureKeyVault` declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DefaultAccess {
+    /// Nobody may read it.
+    Deny,
+    /// Every namespace may read every object of it, as with akv2k8s.
+    Allow,
+}
+
+/// The broker's own settings that a snapshot depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// For undeclared vaults.
+    pub access: DefaultAccess,
+    /// Where a vault is when its declaration names neither cloud nor URL.
+    pub cloud: Cloud,
+    /// How old a cached object may grow where the declaration does not say.
+    pub poll_interval: Duration,
+}
+
+/// Everything the manifests say at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    secrets: HashMap<(String, String), Result<Arc<SecretEntry>, String>>,
+    vaults: BTreeMap<VaultName, Declared>,
+    namespaces: HashMap<String, BTreeMap<String, String>>,
+    problems: Vec<Problem>,
+    defaults: Defaults,
+}
+
+/// A manifest that does not hold, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// File and document number.
+    pub place: String,
+    /// Kind, namespace and name.
+    pub object: String,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+impl Snapshot {
+    /// Builds a snapshot from everything that was read. The order of `results` decides between duplicates of one name:
+    /// the first holds.
+    pub fn build(defaults: Defaults, results: Vec<Result<Located<Manifest>, Invalid>>) -> Self {
+        let mut snapshot = Self {
+            secrets: HashMap::new(),
+            vaults: BTreeMap::new(),
+            namespaces: HashMap::new(),
+            problems: Vec::new(),
+            defaults,
+        };
+        let mut declarations = Vec::new();
+        for result in results {
+            match result {
+                Ok(Located { place, item: Manifest::Secret(meta, spec) }) => snapshot.add_secret(place, &meta, *spec),
+                Ok(Located { place, item: Manifest::Vault(meta, spec) }) => declarations.push((place, meta, spec)),
+                Ok(Located { item: Manifest::Namespace(meta), .. }) => {
+                    snapshot.namespaces.insert(meta.name, meta.labels);
+                }
+                Err(invalid) => snapshot.add_invalid(invalid),
+            }
+        }
+        // RFC 3339 in UTC, as the API server writes it, sorts as text; files have none and keep their order.
+        declarations.sort_by(|(_, one, _), (_, other, _)| one.creation_timestamp.cmp(&other.creation_timestamp));
+        let mut origins = HashSet::new();
+        for (place, meta, spec) in declarations {
+            snapshot.add_vault(place, &meta.name, &spec, &mut origins);
+        }
+        snapshot
+    }
+
+    /// The secret `name` of `namespace`; `Some(Err)` is one whose manifest is invalid, with the reason.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<&Result<Arc<SecretEntry>, String>> {
+        // A borrowed pair cannot look up an owned one; names are short.
+        self.secrets.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// Every secret that holds.
+    pub fn secrets(&self) -> impl Iterator<Item = &Arc<SecretEntry>> {
+        self.secrets.values().filter_map(|entry| entry.as_ref().ok())
+    }
+
+    /// What is declared of the vault `name`.
+    pub fn vault(&self, name: &VaultName) -> Option<&Declared> {
+        self.vaults.get(name)
+    }
+
+    /// Every vault that a declaration names, by name.
+    pub fn vaults(&self) -> impl Iterator<Item = (&VaultName, &Declared)> {
+        self.vaults.iter()
+    }
+
+    /// The labels of `namespace`; none where it is not known.
+    pub fn namespace_labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
+        self.namespaces.get(namespace)
+    }
+
+    /// The broker's own settings.
+    pub fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+
+    /// Every manifest that does not hold.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    fn add_secret(
+        &mut self,
+        place: String,
+        meta: &keyward_crds::meta::ObjectMeta,
+        spec: keyward_crds::AzureKeyVaultSecretSpec,
+    ) {
+        let namespace = meta.namespace.clone().unwrap_or_default();
+        let key = (namespace, meta.name.clone());
+        let object = format!("{}/{}/{}", keyward_crds::akvs::KIND, key.0, key.1);
+        if self.secrets.contains_key(&key) {
+            let reason = "another manifest read earlier has this name; remove one".to_owned();
+            self.problems.push(Problem { place, object, reason });
+            return;
+        }
+        let entry = SecretEntry::new(meta, spec).map(Arc::new).map_err(|error| error.to_string());
+        if let Err(reason) = &entry {
+            self.problems.push(Problem { place, object, reason: reason.clone() });
+        }
+        self.secrets.insert(key, entry);
+    }
+
+    fn add_vault(
+        &mut self,
+        place: String,
+        name: &str,
+        spec: &keyward_crds::AzureKeyVaultSpec,
+        origins: &mut HashSet<Origin>,
+    ) {
+        let object = format!("{}/{name}", keyward_crds::azure_key_vault::KIND);
+        let reason = match VaultEntry::new(name, spec, &self.defaults) {
+            Ok(entry) if self.vaults.contains_key(&entry.name) => {
+                format!("Conflict: another AzureKeyVault already declares vault `{}`; the older holds", entry.name)
+            }
+            Ok(entry) if !origins.insert(entry.origin.clone()) => {
+                format!("Conflict: another AzureKeyVault already declares {}; the older holds", entry.origin)
+            }
+            Ok(entry) => {
+                self.vaults.insert(entry.name.clone(), Declared::Valid(Arc::new(entry)));
+                return;
+            }
+            Err(error) => {
+                self.close(Some(&spec.vault_name), &error.to_string());
+                error.to_string()
+            }
+        };
+        self.problems.push(Problem { place, object, reason });
+    }
+
+    fn add_invalid(&mut self, invalid: Invalid) {
+        match &invalid.subject {
+            Subject::Secret { namespace, name } => {
+                self.secrets
+                    .entry((namespace.clone(), name.clone()))
+                    .or_insert_with(|| Err(format!("{}: {}", invalid.place, invalid.reason)));
+            }
+            Subject::Vault { vault_name, .. } => self.close(vault_name.as_deref(), &invalid.reason),
+            Subject::Unknown => {}
+        }
+        self.problems.push(Problem {
+            place: invalid.place,
+            object: invalid.subject.to_string(),
+            reason: invalid.reason,
+        });
+    }
+
+    /// A declaration that cannot be understood might restrict its vault, so the vault must not count as undeclared.
+    fn close(&mut self, vault_name: Option<&str>, reason: &str) {
+        match vault_name.map(VaultName::new) {
+            Some(Ok(name)) => {
+                self.vaults.entry(name).or_insert_with(|| Declared::Invalid(reason.to_owned()));
+            }
+            _ => self.defaults.access = DefaultAccess::Deny,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifests;
+
+    fn defaults(access: DefaultAccess) -> Defaults {
+        Defaults { access, cloud: Cloud::AzurePublic, poll_interval: Duration::from_secs(600) }
+    }
+
+    fn snapshot(access: DefaultAccess, text: &str) -> Snapshot {
+        Snapshot::build(defaults(access), manifests::read("f", text))
+    }
+
+    fn vault(name: &str, spec: &str, created: &str) -> String {
+        format!(
+            "---\napiVersion: keyward.dev/v1alpha1\nkind: AzureKeyVault\n\
+             metadata: {{name: {name}, creationTimestamp: {created}}}\nspec: {{{spec}}}\n"
+        )
+    }
+
+    fn secret(name: &str, vault: &str, object: &str) -> String {
+        format!(
+            "---\napiVersion: spv.no/v2beta1\nkind: AzureKeyVaultSecret\nmetadata: {{name: {name}, namespace: shop}}\n\
+             spec: {{vault: {{name: \"{vault}\", object: {{name: \"{object}\", type: secret}}}}}}\n"
+        )
+    }
+
+    #[test]
+    fn the_older_declaration_of_a_vault_holds_whatever_the_order_read() {
+        let old = vault("old", "vaultName: Acme, namespaces: {names: [shop]}", "2026-01-01T00:00:00Z");
+        let new = vault("new", "vaultName: acme, namespaces: {names: [bank]}", "2026-02-01T00:00:00Z");
+        for text in [format!("{old}{new}"), format!("{new}{old}")] {
+            let snapshot = snapshot(DefaultAccess::Deny, &text);
+            let Some(Declared::Valid(entry)) = snapshot.vault(&VaultName::new("acme").unwrap()) else { panic!() };
+            assert_eq!(entry.declared_as, "old");
+            assert_eq!(snapshot.problems().len(), 1);
+            assert!(snapshot.problems()[0].reason.starts_with("Conflict"), "{:?}", snapshot.problems());
+            assert_eq!(snapshot.problems()[0].object, "AzureKeyVault/new");
+        }
+    }
+
+    #[test]
+    fn two_names_for_one_origin_conflict_too() {
+        let one = vault("one", "vaultName: acme", "2026-01-01T00:00:00Z");
+        let two = vault("two", "vaultName: other, url: 'https://ACME.vault.azure.net:443/'", "2026-02-01T00:00:00Z");
+        let snapshot = snapshot(DefaultAccess::Deny, &format!("{two}{one}"));
+        assert!(snapshot.vault(&VaultName::new("other").unwrap()).is_none());
+        assert!(snapshot.problems()[0].reason.contains("https://acme.vault.azure.net"), "{:?}", snapshot.problems());
+    }
+
+    #[test]
+    fn a_vault_whose_declaration_is_invalid_is_closed_even_where_others_are_open() {
+        for spec in ["vaultName: acme, url: 'http://plain'", "vaultName: acme, unknown: 1", "vaultName: acme, pollInterval: soon"] {
+            let snapshot = snapshot(DefaultAccess::Allow, &vault("a", spec, "2026-01-01T00:00:00Z"));
+            assert!(matches!(snapshot.vault(&VaultName::new("acme").unwrap()), Some(Declared::Invalid(_))), "{spec}");
+            assert_eq!(snapshot.defaults().access, DefaultAccess::Allow);
+        }
+        let nameless = snapshot(DefaultAccess::Allow, &vault("a", "unknown: 1", "2026-01-01T00:00:00Z"));
+        assert_eq!(nameless.defaults().access, DefaultAccess::Deny, "it could have been about any vault");
+    }
+
+    #[test]
+    fn an_invalid_secret_is_known_as_invalid_and_its_neighbours_hold() {
+        let text = [secret("good", "acme", "db"), secret("bad", "acme", "a/../b"), secret("dots", "a.c", "db")].concat();
+        let snapshot = snapshot(DefaultAccess::Deny, &text);
+        assert!(snapshot.secret("shop", "good").unwrap().is_ok());
+        assert!(snapshot.secret("shop", "bad").unwrap().as_ref().unwrap_err().contains("`a/../b`"));
+        assert!(snapshot.secret("shop", "dots").unwrap().is_err());
+        assert!(snapshot.secret("bank", "good").is_none());
+        assert_eq!(snapshot.problems().len(), 2);
+    }
+
+    #[test]
+    fn of_two_secrets_with_one_name_the_first_holds() {
+        let text = [secret("db", "acme", "one"), secret("db", "acme", "two")].concat();
+        let snapshot = snapshot(DefaultAccess::Deny, &text);
+        let entry = snapshot.secret("shop", "db").unwrap().as_ref().unwrap();
+        assert_eq!(entry.object.name.as_str(), "one");
+        assert_eq!(snapshot.problems()[0].place, "f#2");
+    }
+}

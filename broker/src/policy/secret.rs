@@ -1,0 +1,81 @@
+//! One `AzureKeyVaultSecret`, its names checked.
+
+use keyward_crds::{
+    AzureKeyVaultSecretSpec,
+    akvs::{ContentType, ObjectType},
+    meta::ObjectMeta,
+};
+use keyward_types::{InvalidName, ObjectKind, ObjectName, ObjectVersion, VaultName};
+
+use crate::object::ObjectId;
+
+/// A secret that holds.
+#[derive(Debug)]
+pub struct SecretEntry {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The vault it names.
+    pub vault: VaultName,
+    /// The object it names.
+    pub object: ObjectId,
+    /// As it was written; rendering depends on it.
+    pub spec: AzureKeyVaultSecretSpec,
+}
+
+/// Why an `AzureKeyVaultSecret` does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSecret {
+    /// `spec.vault.name`, `spec.vault.object.name` or `spec.vault.object.version`.
+    #[error("{field}: {source}")]
+    Name {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        source: InvalidName,
+    },
+    /// A map without the word on how it is written.
+    #[error(
+        "spec.vault.object.contentType is missing: a multi-key-value-secret needs application/x-json or application/x-yaml"
+    )]
+    NoContentType,
+}
+
+impl SecretEntry {
+    /// Checks every name once, so that nobody has to later.
+    pub fn new(meta: &ObjectMeta, spec: AzureKeyVaultSecretSpec) -> Result<Self, InvalidSecret> {
+        let named = |field| move |source| InvalidSecret::Name { field, source };
+        let object = &spec.vault.object;
+        let version = object.version.as_deref().filter(|version| !version.is_empty());
+        let id = ObjectId {
+            kind: kind_of(object.object_type),
+            name: ObjectName::new(&object.name).map_err(named("spec.vault.object.name"))?,
+            version: version.map(ObjectVersion::new).transpose().map_err(named("spec.vault.object.version"))?,
+        };
+        let content_type: Option<ContentType> = object.content_type;
+        if object.object_type == ObjectType::MultiKeyValueSecret && content_type.is_none() {
+            return Err(InvalidSecret::NoContentType);
+        }
+        Ok(Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone(),
+            vault: VaultName::new(&spec.vault.name).map_err(named("spec.vault.name"))?,
+            object: id,
+            spec,
+        })
+    }
+
+    /// How people and errors name it.
+    pub fn shown(&self) -> String {
+        format!("AzureKeyVaultSecret {}/{}", self.namespace, self.name)
+    }
+}
+
+fn kind_of(object_type: ObjectType) -> ObjectKind {
+    match object_type {
+        ObjectType::Secret | ObjectType::MultiKeyValueSecret => ObjectKind::Secret,
+        ObjectType::Certificate => ObjectKind::Certificate,
+        ObjectType::Key => ObjectKind::Key,
+    }
+}

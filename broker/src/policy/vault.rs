@@ -1,0 +1,224 @@
+//! One `AzureKeyVault`, checked: where the vault is, who may read what of it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use keyward_crds::{
+    AzureKeyVaultSpec,
+    akvs::ObjectType,
+    azure_key_vault::Cloud,
+    meta::LabelSelector,
+};
+use keyward_types::{InvalidName, ObjectName, VaultName};
+
+use super::{Defaults, pattern::Pattern};
+use crate::vault::origin::{InvalidOrigin, Origin};
+
+/// What is known of a vault by declaration.
+#[derive(Clone, Debug)]
+pub enum Declared {
+    /// It holds.
+    Valid(Arc<VaultEntry>),
+    /// It cannot be understood, so nobody may read the vault. Holds the reason.
+    Invalid(String),
+}
+
+/// A declaration that holds, or for an undeclared vault the broker's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultEntry {
+    /// `metadata.name` of the `AzureKeyVault`.
+    pub declared_as: String,
+    /// The vault's name.
+    pub name: VaultName,
+    /// Where it is.
+    pub origin: Origin,
+    /// Whose token audience holds.
+    pub cloud: Cloud,
+    /// The identity's tenant where it is not the broker's.
+    pub tenant_id: Option<String>,
+    /// The identity's client id where it is not the broker's.
+    pub client_id: Option<String>,
+    /// How old a cached object may grow.
+    pub refresh_after: Duration,
+    namespaces: Vec<Pattern>,
+    selector: Option<LabelSelector>,
+    objects: Option<Vec<ObjectRule>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ObjectRule {
+    names: Vec<Pattern>,
+    types: Option<Vec<ObjectType>>,
+}
+
+/// Why an `AzureKeyVault` does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidVault {
+    /// `spec.vaultName`
+    #[error("spec.vaultName: {0}")]
+    Name(#[from] InvalidName),
+    /// `spec.url`
+    #[error("spec.url: {0}")]
+    Url(#[from] InvalidOrigin),
+    /// `spec.url` in another cloud than `spec.cloud`, or the broker's, says.
+    #[error("spec.url: {origin} is in {actual:?}, but spec.cloud or the broker's setting is {declared:?}; correct one")]
+    Cloud {
+        /// The vault.
+        origin: Origin,
+        /// By its DNS suffix.
+        actual: Cloud,
+        /// By declaration.
+        declared: Cloud,
+    },
+    /// `spec.pollInterval`
+    #[error("spec.pollInterval: `{0}` is not a duration of at least one second, such as 30s or 10m")]
+    PollInterval(String),
+}
+
+impl VaultEntry {
+    /// Checks a declaration.
+    pub fn new(declared_as: &str, spec: &AzureKeyVaultSpec, defaults: &Defaults) -> Result<Self, InvalidVault> {
+        let name = VaultName::new(&spec.vault_name)?;
+        let cloud = spec.cloud.unwrap_or(defaults.cloud);
+        let origin = match &spec.url {
+            Some(url) => Origin::parse(url)?,
+            None => Origin::of_vault(&name, cloud),
+        };
+        if let Some(actual) = origin.cloud().filter(|actual| *actual != cloud) {
+            return Err(InvalidVault::Cloud { origin, actual, declared: cloud });
+        }
+        let patterns = |names: &[String]| names.iter().map(|name| Pattern::new(name)).collect();
+        Ok(Self {
+            declared_as: declared_as.to_owned(),
+            origin,
+            cloud,
+            tenant_id: spec.tenant_id.clone(),
+            client_id: spec.identity.as_ref().map(|identity| identity.client_id.clone()),
+            refresh_after: spec.poll_interval.as_deref().map_or(Ok(defaults.poll_interval), interval)?,
+            namespaces: patterns(&spec.namespaces.names),
+            selector: spec.namespaces.selector.clone(),
+            objects: spec.objects.as_ref().map(|rules| {
+                rules.iter().map(|rule| ObjectRule { names: patterns(&rule.names), types: rule.types.clone() }).collect()
+            }),
+            name,
+        })
+    }
+
+    /// What holds for a vault that nothing declares, where the broker's default is to allow.
+    pub fn undeclared(name: &VaultName, defaults: &Defaults) -> Self {
+        Self {
+            declared_as: String::new(),
+            name: name.clone(),
+            origin: Origin::of_vault(name, defaults.cloud),
+            cloud: defaults.cloud,
+            tenant_id: None,
+            client_id: None,
+            refresh_after: defaults.poll_interval,
+            namespaces: vec![Pattern::new("*")],
+            selector: None,
+            objects: None,
+        }
+    }
+
+    /// The rule by which `namespace` may read this vault, in words; `None` when no rule admits it.
+    pub fn admits_namespace(&self, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Option<String> {
+        if let Some(pattern) = self.namespaces.iter().find(|pattern| pattern.matches(namespace)) {
+            return Some(format!("namespaces.names `{pattern}`"));
+        }
+        // A namespace whose labels are not known matches no selector, not even `DoesNotExist`.
+        let (selector, labels) = (self.selector.as_ref()?, labels?);
+        selector.matches(labels).then(|| "namespaces.selector".to_owned())
+    }
+
+    /// The rule by which the object may be read, in words; `None` when no rule admits it.
+    pub fn admits_object(&self, object_type: ObjectType, name: &ObjectName) -> Option<String> {
+        let Some(rules) = &self.objects else { return Some("every object".to_owned()) };
+        rules
+            .iter()
+            .filter(|rule| rule.types.as_ref().is_none_or(|types| types.contains(&object_type)))
+            .flat_map(|rule| &rule.names)
+            .find(|pattern| pattern.matches(name.as_str()))
+            .map(|pattern| format!("objects `{pattern}`"))
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, InvalidVault> {
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|interval| *interval >= Duration::from_secs(1))
+        .ok_or_else(|| InvalidVault::PollInterval(text.chars().take(32).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::DefaultAccess;
+
+    fn entry(spec: &str) -> Result<VaultEntry, InvalidVault> {
+        let defaults = Defaults {
+            access: DefaultAccess::Deny,
+            cloud: Cloud::AzurePublic,
+            poll_interval: Duration::from_secs(600),
+        };
+        VaultEntry::new("a", &serde_saphyr::from_str(spec).unwrap(), &defaults)
+    }
+
+    #[test]
+    fn the_origin_follows_cloud_and_url() {
+        for (spec, origin) in [
+            ("{vaultName: Acme}", "https://acme.vault.azure.net"),
+            ("{vaultName: acme, cloud: AzureUSGovernment}", "https://acme.vault.usgovcloudapi.net"),
+            ("{vaultName: acme, cloud: AzureChina}", "https://acme.vault.azure.cn"),
+            ("{vaultName: acme, url: 'https://LOCALHOST:9443/'}", "https://localhost:9443"),
+        ] {
+            assert_eq!(entry(spec).unwrap().origin.to_string(), origin, "{spec}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for spec in [
+            "{vaultName: a}",
+            "{vaultName: 'a/b'}",
+            "{vaultName: acme, url: 'http://localhost'}",
+            "{vaultName: acme, url: 'https://u:p@localhost'}",
+            "{vaultName: acme, cloud: AzureChina, url: 'https://acme.vault.azure.net'}",
+            "{vaultName: acme, pollInterval: 10ms}",
+            "{vaultName: acme, pollInterval: often}",
+        ] {
+            assert!(entry(spec).is_err(), "{spec}");
+        }
+    }
+
+    #[test]
+    fn namespaces_are_admitted_by_name_or_label() {
+        let entry = entry("{vaultName: acme, namespaces: {names: ['team-*'], selector: {matchLabels: {tier: gold}}}}").unwrap();
+        let gold = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
+        assert_eq!(entry.admits_namespace("team-a", None).as_deref(), Some("namespaces.names `team-*`"));
+        assert_eq!(entry.admits_namespace("bank", Some(&gold)).as_deref(), Some("namespaces.selector"));
+        assert_eq!(entry.admits_namespace("bank", Some(&BTreeMap::new())), None);
+        assert_eq!(entry.admits_namespace("bank", None), None);
+    }
+
+    #[test]
+    fn a_negative_selector_admits_no_unknown_namespace() {
+        let entry = entry(
+            "{vaultName: acme, namespaces: {selector: {matchExpressions: [{key: untrusted, operator: DoesNotExist}]}}}",
+        )
+        .unwrap();
+        assert!(entry.admits_namespace("shop", Some(&BTreeMap::new())).is_some());
+        assert!(entry.admits_namespace("shop", None).is_none());
+    }
+
+    #[test]
+    fn objects_are_admitted_by_name_and_type() {
+        let rules = "{vaultName: acme, objects: [{names: ['DB-*'], types: [secret]}, {names: [tls], types: [certificate]}]}";
+        let (all, some, none) =
+            (entry("{vaultName: acme}").unwrap(), entry(rules).unwrap(), entry("{vaultName: acme, objects: []}").unwrap());
+        let name = |name: &str| ObjectName::new(name).unwrap();
+        assert!(all.admits_object(ObjectType::Key, &name("anything")).is_some());
+        assert!(some.admits_object(ObjectType::Secret, &name("db-1")).is_some());
+        assert!(some.admits_object(ObjectType::Certificate, &name("db-1")).is_none());
+        assert!(some.admits_object(ObjectType::Secret, &name("tls")).is_none());
+        assert!(none.admits_object(ObjectType::Secret, &name("db-1")).is_none());
+    }
+}

@@ -1,0 +1,102 @@
+//! The types of Secret that have fixed keys and a fixed shape, filled from one value.
+//!
+//! Source: <https://kubernetes.io/docs/concepts/configuration/secret/#secret-types>
+
+use std::collections::HashMap;
+
+use keyward_types::SecretBytes;
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{super::certificate, DataByKey, RenderError, one, tls_data};
+use crate::render::{basic_auth, pem};
+
+/// A type with fixed keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum FixedType {
+    Tls,
+    BasicAuth,
+    DockerConfigJson,
+    DockerCfg,
+    SshAuth,
+}
+
+/// The part of a `.docker/config.json` that must be there. Nothing of it is kept.
+#[derive(Deserialize)]
+struct DockerConfigJson {
+    #[serde(rename = "auths")]
+    _auths: DockerCfg,
+}
+
+/// One map of settings for each registry.
+type DockerCfg = HashMap<String, HashMap<String, IgnoredAny>>;
+
+impl FixedType {
+    pub(super) fn of(secret_type: &str) -> Option<Self> {
+        [Self::Tls, Self::BasicAuth, Self::DockerConfigJson, Self::DockerCfg, Self::SshAuth]
+            .into_iter()
+            .find(|fixed| fixed.name() == secret_type)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tls => "kubernetes.io/tls",
+            Self::BasicAuth => "kubernetes.io/basic-auth",
+            Self::DockerConfigJson => "kubernetes.io/dockerconfigjson",
+            Self::DockerCfg => "kubernetes.io/dockercfg",
+            Self::SshAuth => "kubernetes.io/ssh-auth",
+        }
+    }
+
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Tls => &["tls.crt", "tls.key"],
+            Self::BasicAuth => &["username", "password"],
+            Self::DockerConfigJson => &[".dockerconfigjson"],
+            Self::DockerCfg => &[".dockercfg"],
+            Self::SshAuth => &["ssh-privatekey"],
+        }
+    }
+
+    /// The data that one value gives, its shape checked.
+    pub(super) fn data_of(self, value: &SecretBytes) -> Result<DataByKey, RenderError> {
+        match self {
+            Self::Tls => tls_data(&certificate::from_secret(value)?),
+            Self::BasicAuth => {
+                let (user, password) = basic_auth::split(value)?;
+                Ok(DataByKey::from([("username".to_owned(), user), ("password".to_owned(), password)]))
+            }
+            Self::DockerConfigJson => self.whole(value, is_map::<DockerConfigJson>(value), "JSON with a map `auths`"),
+            Self::DockerCfg => self.whole(value, is_map::<DockerCfg>(value), "a JSON map of registries"),
+            Self::SshAuth => self.whole(value, is_private_key(value), "a private key in PEM or OpenSSH form"),
+        }
+    }
+
+    /// Refuses data that the API server would refuse.
+    pub(super) fn check_keys(self, data: &DataByKey) -> Result<(), RenderError> {
+        let missing = self.keys().iter().find(|key| !data.contains_key(**key));
+        // Either of user and password will do, says the API server.
+        let enough = self == Self::BasicAuth && self.keys().iter().any(|key| data.contains_key(*key));
+        match missing {
+            Some(key) if !enough => Err(RenderError::FixedKeyMissing { secret_type: self.name(), key }),
+            _ => Ok(()),
+        }
+    }
+
+    fn whole(self, value: &SecretBytes, fits: bool, needs: &'static str) -> Result<DataByKey, RenderError> {
+        match self.keys() {
+            [key] if fits => Ok(one(key, value.clone())),
+            _ => Err(RenderError::WrongShape { secret_type: self.name(), needs }),
+        }
+    }
+}
+
+/// The brace is looked for because a list, too, can be read as a struct.
+fn is_map<'de, T: Deserialize<'de>>(value: &'de SecretBytes) -> bool {
+    value.expose().trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<T>(value.expose()).is_ok()
+}
+
+/// One key, encrypted or not: ssh asks for its password, not we.
+fn is_private_key(value: &SecretBytes) -> bool {
+    let blocks = value.expose_str().map(pem::blocks);
+    matches!(blocks, Some(Ok(blocks)) if blocks.iter().filter(|block| block.is_private_key()).count() == 1)
+}

@@ -1,0 +1,126 @@
+//! Caller and references to values: decide, read, render. No gRPC and no tokens here.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use futures::{StreamExt as _, stream};
+use keyward_types::{ObjectVersion, Reference, SecretBytes};
+
+use crate::{
+    authz::{self, Denial, Grant},
+    cache::{CacheKey, LoadError, ObjectCache},
+    policy::Snapshot,
+    readers::Readers,
+    render::{self, RenderError},
+};
+
+/// References of one request worked on at the same time.
+const CONCURRENT: usize = 32;
+
+/// Turns references into values. Cloning shares it.
+#[derive(Clone)]
+pub struct Resolver {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    cache: ObjectCache,
+    readers: Arc<Readers>,
+}
+
+/// What became of one reference.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The reference.
+    pub reference: Reference,
+    /// What it was granted by, for audit; `None` when it was denied.
+    pub trail: Option<Trail>,
+    /// Its value, or why there is none.
+    pub value: Result<SecretBytes, ResolveError>,
+}
+
+/// Where a value came from, or would have: for audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trail {
+    /// Origin of the vault.
+    pub vault: String,
+    /// `secret/db-password`
+    pub object: String,
+    /// The rule that admitted it.
+    pub rule: String,
+    /// The version served and the age of the copy, once there is one.
+    pub served: Option<(ObjectVersion, Duration)>,
+}
+
+/// Why a reference has no value. Every text names the object and says what to do.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// Not granted.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// Granted, and the vault did not give it.
+    #[error("{secret}: {object} of {vault}: {source}")]
+    Load {
+        /// The secret, in words.
+        secret: String,
+        /// Kind and name.
+        object: String,
+        /// Origin of the vault.
+        vault: String,
+        /// Why.
+        source: LoadError,
+    },
+    /// Read, and it has no such view.
+    #[error("{secret}: {source}")]
+    Render {
+        /// The secret, in words.
+        secret: String,
+        /// Why.
+        source: RenderError,
+    },
+}
+
+impl Resolver {
+    /// `snapshot` is swapped by the source whenever the manifests change.
+    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, cache: ObjectCache, readers: Arc<Readers>) -> Self {
+        Self { snapshot, cache, readers }
+    }
+
+    /// Resolves all of `references` for `namespace`, in their order, by one snapshot.
+    pub async fn resolve(&self, namespace: &str, references: Vec<Reference>) -> Vec<Outcome> {
+        let snapshot = self.snapshot.load_full();
+        stream::iter(references)
+            .map(|reference| self.resolve_one(&snapshot, namespace, reference))
+            .buffered(CONCURRENT)
+            .collect()
+            .await
+    }
+
+    async fn resolve_one(&self, snapshot: &Snapshot, namespace: &str, reference: Reference) -> Outcome {
+        let grant = match authz::decide(snapshot, namespace, &reference) {
+            Ok(grant) => grant,
+            Err(denial) => return Outcome { reference, trail: None, value: Err(denial.into()) },
+        };
+        let mut trail = Trail {
+            vault: grant.vault.origin.to_string(),
+            object: format!("{}/{}", grant.secret.object.kind, grant.secret.object.name),
+            rule: grant.rule.clone(),
+            served: None,
+        };
+        let value = self.value(&grant, &reference, &mut trail).await;
+        Outcome { reference, trail: Some(trail), value }
+    }
+
+    async fn value(&self, grant: &Grant, reference: &Reference, trail: &mut Trail) -> Result<SecretBytes, ResolveError> {
+        let (secret, vault) = (&grant.secret, &grant.vault);
+        let load_error = |source: LoadError| ResolveError::Load {
+            secret: secret.shown(),
+            object: format!("{} `{}`", secret.object.kind, secret.object.name),
+            vault: vault.origin.to_string(),
+            source,
+        };
+        let key = CacheKey { vault: vault.origin.clone(), object: secret.object.clone() };
+        let reader = self.readers.open(vault).map_err(|error| load_error(error.into()))?;
+        let entry = self.cache.get(key, reader, vault.refresh_after).await.map_err(load_error)?;
+        trail.served = Some((entry.version.clone(), entry.age()));
+        render::view(&entry.object, &secret.spec, reference.query())
+            .map_err(|source| ResolveError::Render { secret: secret.shown(), source })
+    }
+}

@@ -1,0 +1,3 @@
+//! Where manifests come from. A source reads them, builds a [`Snapshot`] and swaps it in; it decides nothing.
+
+pub mod dir;

@@ -1,0 +1,216 @@
+//! A vault read by the official SDK clients, one for each kind of object. Made by [`azure`](super::azure).
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use azure_core::{
+    http::{ClientOptions, Response, RetryOptions, Transport},
+    time::OffsetDateTime,
+};
+use azure_security_keyvault_certificates::{
+    CertificateClient, CertificateClientOptions, models::CertificateClientGetCertificateOptions,
+};
+use azure_security_keyvault_keys::{
+    KeyClient, KeyClientOptions,
+    models::{JsonWebKey, KeyClientGetKeyOptions},
+};
+use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions, models::SecretClientGetSecretOptions};
+use keyward_types::{ObjectKind, ObjectName, ObjectVersion, SecretBytes};
+use serde_json::{Map, Value};
+
+use super::{
+    ReadError, VaultReader, answer,
+    credential::{Identity, ScopedCredential},
+    lane::Lane,
+    origin::Origin,
+    transport::Pinned,
+};
+use crate::object::{Attributes, ObjectId, RawBody, RawObject, RawSecret};
+
+/// The members of a JSON Web Key that are public (RFC 7518, 6); whatever else an answer holds is dropped.
+const PUBLIC: [&str; 8] = ["kty", "kid", "key_ops", "crv", "x", "y", "n", "e"];
+
+/// One vault, read as one identity. Safe to share: its clients are opened once, and each is challenged once.
+pub struct AzureVault {
+    origin: Origin,
+    timeout: Duration,
+    secrets: Lane<SecretClient>,
+    certificates: Lane<CertificateClient>,
+    keys: Lane<KeyClient>,
+}
+
+/// What the three clients of a vault have in common.
+pub(super) struct Opening {
+    pub(super) origin: Origin,
+    pub(super) audience: &'static str,
+    pub(super) identity: Arc<Identity>,
+    pub(super) transport: Pinned,
+    pub(super) api_version: String,
+    pub(super) timeout: Duration,
+}
+
+/// One version's parts, whatever its kind.
+struct Part<B> {
+    version: ObjectVersion,
+    attributes: Attributes,
+    body: B,
+}
+
+impl AzureVault {
+    /// Opens a vault. Nothing is sent.
+    pub(super) fn open(opening: Opening) -> azure_core::Result<Self> {
+        let Opening { origin, audience, identity, transport, api_version, timeout } = opening;
+        let client_options = ClientOptions {
+            transport: Some(Transport::new(Arc::new(transport))),
+            retry: RetryOptions::none(),
+            ..ClientOptions::default()
+        };
+        // The SDK's check wants the vault's host below the audience's, which holds in Azure's clouds and nowhere else.
+        // Elsewhere `ScopedCredential`, which knows the audience beforehand, has to suffice.
+        let verify_challenge_resource = Some(origin.is_known_cloud());
+        let endpoint = origin.to_string();
+        let credential = move || ScopedCredential::new(audience, identity.clone());
+        let secrets = {
+            let (endpoint, options) = (
+                endpoint.clone(),
+                SecretClientOptions {
+                    api_version: api_version.clone(),
+                    client_options: client_options.clone(),
+                    verify_challenge_resource,
+                },
+            );
+            Lane::new(credential.clone(), move |by| SecretClient::new(&endpoint, by, Some(options.clone())))?
+        };
+        let certificates = {
+            let (endpoint, options) = (
+                endpoint.clone(),
+                CertificateClientOptions {
+                    api_version: api_version.clone(),
+                    client_options: client_options.clone(),
+                    verify_challenge_resource,
+                },
+            );
+            Lane::new(credential.clone(), move |by| CertificateClient::new(&endpoint, by, Some(options.clone())))?
+        };
+        let options = KeyClientOptions { api_version, client_options, verify_challenge_resource };
+        let keys = Lane::new(credential, move |by| KeyClient::new(&endpoint, by, Some(options.clone())))?;
+        Ok(Self { origin, timeout, secrets, certificates, keys })
+    }
+
+    async fn secret(&self, name: &ObjectName, pinned: Option<&ObjectVersion>) -> Result<Part<RawSecret>, ReadError> {
+        let options =
+            SecretClientGetSecretOptions { secret_version: pinned.map(ToString::to_string), ..Default::default() };
+        let turn = self.secrets.enter().await.map_err(failed)?;
+        let response = turn.client().get_secret(name.as_str(), Some(options)).await;
+        drop(turn);
+        let mut secret = response.and_then(Response::into_model).map_err(failed)?;
+        let value = secret.value.take().map(SecretBytes::from);
+
+        let version =
+            answer::identifier::version(secret.id.as_deref(), &self.origin, ObjectKind::Secret, name, pinned)?;
+        let told = secret.attributes.unwrap_or_default();
+        let attributes = attributes(told.enabled, told.not_before, told.expires, told.updated)?;
+        let value = value.ok_or_else(|| ReadError::Malformed("it has no value".to_owned()))?;
+        Ok(Part { version, attributes, body: RawSecret { value, content_type: secret.content_type } })
+    }
+
+    /// The certificate proper, then its twin among the secrets, which has the chain and the key, in that same version.
+    async fn certificate(&self, name: &ObjectName, pinned: Option<&ObjectVersion>) -> Result<Part<RawBody>, ReadError> {
+        let options = CertificateClientGetCertificateOptions {
+            certificate_version: pinned.map(ToString::to_string),
+            ..Default::default()
+        };
+        let turn = self.certificates.enter().await.map_err(failed)?;
+        let response = turn.client().get_certificate(name.as_str(), Some(options)).await;
+        drop(turn);
+        let certificate = response.and_then(Response::into_model).map_err(failed)?;
+
+        let id = certificate.id.as_deref();
+        let version = answer::identifier::version(id, &self.origin, ObjectKind::Certificate, name, pinned)?;
+        let told = certificate.attributes.unwrap_or_default();
+        let attributes = attributes(told.enabled, told.not_before, told.expires, told.updated)?;
+        let leaf = certificate.cer.ok_or_else(|| ReadError::Malformed("it has no `cer`".to_owned()))?;
+        let twin = self.secret(name, Some(&version)).await?.body;
+        Ok(Part { version, attributes, body: RawBody::Certificate { leaf, twin } })
+    }
+
+    async fn key(
+        &self,
+        name: &ObjectName,
+        pinned: Option<&ObjectVersion>,
+    ) -> Result<Part<Map<String, Value>>, ReadError> {
+        let options = KeyClientGetKeyOptions { key_version: pinned.map(ToString::to_string), ..Default::default() };
+        let turn = self.keys.enter().await.map_err(failed)?;
+        let response = turn.client().get_key(name.as_str(), Some(options)).await;
+        drop(turn);
+        let key = response.and_then(Response::into_model).map_err(failed)?;
+
+        let jwk = key.key.ok_or_else(|| ReadError::Malformed("it has no `key`".to_owned()))?;
+        let version = answer::identifier::version(jwk.kid.as_deref(), &self.origin, ObjectKind::Key, name, pinned)?;
+        let told = key.attributes.unwrap_or_default();
+        let attributes = attributes(told.enabled, told.not_before, told.expires, told.updated)?;
+        Ok(Part { version, attributes, body: public_members(&jwk)? })
+    }
+}
+
+#[async_trait]
+impl VaultReader for AzureVault {
+    async fn read(&self, object: &ObjectId) -> Result<RawObject, ReadError> {
+        let ObjectId { kind, name, version } = object;
+        let read = async {
+            let pinned = version.as_ref();
+            Ok(match kind {
+                ObjectKind::Secret => self.secret(name, pinned).await?.into_object(RawBody::Secret),
+                ObjectKind::Certificate => self.certificate(name, pinned).await?.into_object(|body| body),
+                ObjectKind::Key => self.key(name, pinned).await?.into_object(RawBody::Key),
+            })
+        };
+        let late = |_| Err(ReadError::Unreachable(format!("no answer within {:?}", self.timeout)));
+        tokio::time::timeout(self.timeout, read).await.unwrap_or_else(late)
+    }
+}
+
+impl<B> Part<B> {
+    fn into_object(self, body: impl FnOnce(B) -> RawBody) -> RawObject {
+        RawObject { version: self.version, attributes: self.attributes, body: body(self.body) }
+    }
+}
+
+fn failed(error: azure_core::Error) -> ReadError {
+    answer::read_error(&error, OffsetDateTime::now_utc())
+}
+
+fn attributes(
+    enabled: Option<bool>,
+    not_before: Option<OffsetDateTime>,
+    expires: Option<OffsetDateTime>,
+    updated: Option<OffsetDateTime>,
+) -> Result<Attributes, ReadError> {
+    if enabled == Some(false) {
+        return Err(ReadError::Disabled);
+    }
+    Ok(Attributes { not_before, expires, updated })
+}
+
+fn public_members(jwk: &JsonWebKey) -> Result<Map<String, Value>, ReadError> {
+    let Ok(Value::Object(mut members)) = serde_json::to_value(jwk) else {
+        return Err(ReadError::Malformed("its `key` is no JSON Web Key".to_owned()));
+    };
+    members.retain(|member, _| PUBLIC.contains(&member.as_str()));
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_public_members_of_a_key_are_kept() {
+        let jwk: JsonWebKey =
+            serde_json::from_str(r#"{"kty":"EC","crv":"P-256","x":"AQ","y":"Ag","d":"a3djYW5hcnk","kid":"k"}"#)
+                .unwrap();
+        let members = public_members(&jwk).unwrap();
+        assert_eq!(members.keys().collect::<Vec<_>>(), ["crv", "kid", "kty", "x", "y"]);
+        assert_eq!((&members["x"], &members["y"]), (&"AQ".into(), &"Ag".into()));
+    }
+}

@@ -1,0 +1,169 @@
+//! Tries until there is an answer, a refusal or no time left. The runtime lives and dies in here.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use keyward_types::{Reference, SecretBytes};
+use tokio::time::Instant;
+use tonic::Code;
+
+use crate::client::{self, TryError};
+use crate::credentials::CredentialsError;
+use crate::retry;
+use crate::settings::Settings;
+
+/// One try at most, so that a broker that accepts and then hangs leaves time for another replica.
+const TRY_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why there are no values.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// This pod has no token or no authority.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// Whoever answers is not the broker that the CA file vouches for.
+    #[error(
+        "untrusted certificate of {broker} ({reason}), no token was sent; the authorities trusted are those in {}",
+        .ca_file.display()
+    )]
+    Untrusted {
+        /// Who was asked.
+        broker: String,
+        /// Which address, and why not.
+        reason: String,
+        /// What is trusted.
+        ca_file: PathBuf,
+    },
+    /// The deadline passed.
+    #[error(
+        "no answer from {broker} within {deadline:?} and {tries} tries, the last: {reason}; KEYWARD_DEADLINE allows more time"
+    )]
+    Deadline {
+        /// Who was asked.
+        broker: String,
+        /// How long.
+        deadline: Duration,
+        /// How often.
+        tries: u32,
+        /// What the last try met.
+        reason: String,
+    },
+    /// The broker's last word.
+    #[error("{}: {message}; {}", said(*.code), advice(*.code))]
+    Refused {
+        /// Which kind of refusal.
+        code: Code,
+        /// The broker's reason, cleaned by whoever prints it.
+        message: String,
+    },
+    /// Values and references do not pair up.
+    #[error(
+        "the broker answered {references} references with {values} values; do launcher and broker have one version?"
+    )]
+    Count {
+        /// How many came.
+        values: usize,
+        /// How many were asked for.
+        references: usize,
+    },
+    /// The system gave no event loop.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// Resolves `references`, in order. Blocks up to the deadline; afterwards nothing of the network is left running.
+pub fn resolve(settings: &Settings, references: &[Reference]) -> Result<Vec<SecretBytes>, ResolveError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(ResolveError::Runtime)?;
+    let outcome = runtime.block_on(until_deadline(settings, references));
+    // Not a plain drop: that would wait for a name lookup that a timeout left behind.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn until_deadline(settings: &Settings, references: &[Reference]) -> Result<Vec<SecretBytes>, ResolveError> {
+    let end = Instant::now() + settings.deadline;
+    let random = RandomState::new();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let limit = end.min(Instant::now() + TRY_LIMIT);
+        let (reason, wait) = match tokio::time::timeout_at(limit, client::ask(settings, references)).await {
+            Ok(Ok(values)) => return Ok(values),
+            Ok(Err(TryError::Unavailable { reason, wait })) => (reason, wait),
+            Ok(Err(last)) => return Err(give_up(settings, last)),
+            Err(_) => ("no reply in time".to_owned(), None),
+        };
+        let next = Instant::now() + retry::delay(tries, wait, any(&random));
+        if next >= end {
+            let broker = settings.broker.origin.to_string();
+            return Err(ResolveError::Deadline { broker, deadline: settings.deadline, tries, reason });
+        }
+        tokio::time::sleep_until(next).await;
+    }
+}
+
+fn give_up(settings: &Settings, error: TryError) -> ResolveError {
+    let broker = settings.broker.origin.to_string();
+    match error {
+        TryError::Credentials(error) => error.into(),
+        TryError::Untrusted(reason) => ResolveError::Untrusted { broker, reason, ca_file: settings.ca_file.clone() },
+        TryError::Refused { code, message } => ResolveError::Refused { code, message },
+        TryError::Count { values, references } => ResolveError::Count { values, references },
+        TryError::Unavailable { reason, .. } => ResolveError::Refused { code: Code::Unavailable, message: reason },
+    }
+}
+
+/// A number nobody can predict; each hasher of a process starts from other keys, drawn from the system.
+fn any(random: &RandomState) -> u32 {
+    let mut hasher = random.build_hasher();
+    hasher.write_u128(Instant::now().elapsed().as_nanos());
+    u32::try_from(hasher.finish() >> 32).unwrap_or_default()
+}
+
+/// A refusal in a few words.
+fn said(code: Code) -> &'static str {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange => "the broker cannot use the request",
+        Code::NotFound => "not found",
+        Code::PermissionDenied => "not permitted",
+        Code::Unauthenticated => "the broker does not accept this pod's token",
+        Code::FailedPrecondition => "cannot be served",
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted => {
+            "the broker cannot answer now"
+        }
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::AlreadyExists
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss => "the broker failed",
+    }
+}
+
+/// What whoever reads the line can do about it.
+fn advice(code: Code) -> &'static str {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange => "correct the reference",
+        Code::NotFound => "create the AzureKeyVaultSecret in this namespace, or its object in the vault",
+        Code::PermissionDenied => "an AzureKeyVault must admit this namespace and object",
+        Code::Unauthenticated => {
+            "the token must be this pod's own, projected for the broker's audience and not expired"
+        }
+        Code::FailedPrecondition => "correct the object in the vault, or what the reference asks of it",
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted => "start again later",
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::AlreadyExists
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss => "the broker's log says more",
+    }
+}

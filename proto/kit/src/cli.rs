@@ -1,0 +1,90 @@
+//! Command lines whose errors name the environment variable at fault.
+//!
+//! clap names the flag and the value. In a container nobody passed that flag: the value came from a variable.
+
+use std::ffi::OsString;
+
+use clap::{
+    Parser,
+    error::{ContextKind, ContextValue},
+};
+
+/// Parses the process's own arguments. On bad input, and for `--help`, it prints and ends the process as clap does.
+pub fn parse<P: Parser>() -> P {
+    try_parse(std::env::args_os(), |name| std::env::var_os(name)).unwrap_or_else(|error| error.exit())
+}
+
+/// [`parse`] without the process: `variable` looks an environment variable up, for the error's text only.
+pub fn try_parse<P: Parser>(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<P, clap::Error> {
+    P::try_parse_from(arguments).map_err(|error| name_variable(&P::command(), error, variable))
+}
+
+fn name_variable(
+    command: &clap::Command,
+    mut error: clap::Error,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> clap::Error {
+    let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
+        return error;
+    };
+    let Some(name) = variable_of(command, flag) else { return error };
+    if variable(&name).is_some_and(|set| set == value.as_str()) {
+        let flag = format!("{flag}' from environment variable '{name}");
+        error.insert(ContextKind::InvalidArg, ContextValue::String(flag));
+    }
+    error
+}
+
+/// The variable of the flag that clap shows as `--flag <VALUE>`, here or in a subcommand.
+fn variable_of(command: &clap::Command, flag: &str) -> Option<String> {
+    let long = flag.strip_prefix("--")?.split([' ', '=']).next()?;
+    let own = command.get_arguments().find(|argument| argument.get_long() == Some(long));
+    own.and_then(|argument| argument.get_env())
+        .map(|name| name.to_string_lossy().into_owned())
+        .or_else(|| command.get_subcommands().find_map(|sub| variable_of(sub, flag)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        /// How many
+        #[arg(long, env = "KEYWARD_TEST_COUNT")]
+        count: u32,
+    }
+
+    fn error(variable: Option<&str>) -> String {
+        let arguments = ["test", "--count", "many"].map(OsString::from);
+        try_parse::<Cli>(arguments, |_| variable.map(OsString::from)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_value_from_the_environment_is_named_with_its_variable() {
+        assert!(
+            error(Some("many")).contains("'many' for '--count <COUNT>' from environment variable 'KEYWARD_TEST_COUNT'"),
+            "{}",
+            error(Some("many"))
+        );
+    }
+
+    #[test]
+    fn a_value_from_the_command_line_is_named_with_its_flag_alone() {
+        for variable in [None, Some("7")] {
+            let text = error(variable);
+            assert!(text.contains("'many' for '--count <COUNT>'") && !text.contains("KEYWARD_TEST_COUNT"), "{text}");
+        }
+    }
+
+    #[test]
+    fn good_arguments_are_parsed() {
+        let cli: Cli = try_parse(["test", "--count", "3"].map(OsString::from), |_| None).unwrap();
+        assert_eq!(cli.count, 3);
+    }
+}

@@ -1,0 +1,56 @@
+//! What a rustls server is made of here: TLS 1.3, HTTP/2, ring, client certificates optional.
+//!
+//! Optional, because launchers prove themselves with a token and have no certificate. What a certificate allows is
+//! decided per method, by [`super::role`]; one that `ca.crt` did not sign fails the handshake.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::version::TLS13;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::dir::{Files, TlsError};
+
+pub(super) fn server(directory: &Path, files: &Files) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let chain = certificates(directory, "tls.crt", &files.cert)?;
+    let key = PrivateKeyDer::from_pem_slice(&files.key)
+        .map_err(|_| TlsError::Empty { path: directory.join("tls.key"), what: "private key" })?;
+    let verifier = client_verifier(directory, files, provider.clone())?;
+    let pair = |source| TlsError::Pair { directory: directory.to_owned(), source };
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .map_err(pair)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(pair)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn client_verifier(
+    directory: &Path,
+    files: &Files,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let refused = |reason: String| TlsError::Authority { directory: directory.to_owned(), reason };
+    let mut roots = RootCertStore::empty();
+    for root in certificates(directory, "ca.crt", &files.ca)? {
+        roots.add(root).map_err(|error| refused(error.to_string()))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| refused(error.to_string()))
+}
+
+fn certificates(directory: &Path, name: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let empty = || TlsError::Empty { path: directory.join(name), what: "certificate" };
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| empty())?;
+    if found.is_empty() { Err(empty()) } else { Ok(found) }
+}
