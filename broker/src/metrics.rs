@@ -71,9 +71,26 @@ impl Metrics {
     }
 
     /// One request to a vault was answered with `status`, or with nothing.
-    pub fn vault_request(&self, vault: &Origin, operation: &'static str, status: &'static str) {
-        let labels = VaultRequestLabels { vault: vault.to_string(), operation, status };
+    pub fn vault_request(&self, vault: &Origin, operation: &'static str, status: Option<u16>) {
+        let labels = VaultRequestLabels { vault: vault.to_string(), operation, status: status_label(status) };
         self.vault_requests.get_or_create(&labels).inc();
+    }
+}
+
+/// The statuses that Key Vault is known to send, each by itself: whatever a server makes up, labels stay few.
+fn status_label(status: Option<u16>) -> &'static str {
+    match status {
+        None => "none",
+        Some(200) => "200",
+        Some(401) => "401",
+        Some(403) => "403",
+        Some(404) => "404",
+        Some(408) => "408",
+        Some(429) => "429",
+        Some(500) => "500",
+        Some(503) => "503",
+        Some(504) => "504",
+        Some(_) => "other",
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         ReadError, VaultReader,
         azure::AzureVaults,
         credential::IdentityConfig,
-        observe::{Answer, Operation, RequestObserver},
+        observe::{Operation, RequestObserver},
     },
 };
 
@@ -32,7 +32,7 @@ impl Open for AzureOpener {
 }
 
 impl RequestObserver for VaultObserver {
-    fn request(&self, operation: Operation, answer: Answer, _took: Duration) {
-        self.count(operation.as_str(), answer.as_str());
+    fn request(&self, operation: Operation, status: Option<u16>, _took: Duration) {
+        self.count(operation.as_str(), status);
     }
 }

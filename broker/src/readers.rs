@@ -32,8 +32,8 @@ pub struct VaultObserver {
 }
 
 impl VaultObserver {
-    /// One request was sent and answered with `status`.
-    pub fn count(&self, operation: &'static str, status: &'static str) {
+    /// One request was sent and answered with `status`, or with nothing.
+    pub fn count(&self, operation: &'static str, status: Option<u16>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.metrics.vault_request(&self.vault, operation, status);
     }

@@ -13,7 +13,7 @@ use crate::{
     vault::{
         azure::{AzureConfig, AzureVaults},
         credential::IdentityConfig,
-        observe::{Answer, Operation, RequestObserver},
+        observe::{Operation, RequestObserver},
         origin::{InvalidOrigin, Origin},
         transport::{HttpClientError, Roots},
     },
@@ -87,8 +87,8 @@ fn client_secret(azure: &AzureArgs) -> Result<Option<SecretBytes>, SetupError> {
 struct SignIns;
 
 impl RequestObserver for SignIns {
-    fn request(&self, operation: Operation, answer: Answer, took: std::time::Duration) {
-        tracing::debug!(operation = operation.as_str(), answer = answer.as_str(), ?took, "sign-in");
+    fn request(&self, operation: Operation, status: Option<u16>, took: std::time::Duration) {
+        tracing::debug!(operation = operation.as_str(), status, ?took, "sign-in");
     }
 }
 

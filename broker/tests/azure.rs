@@ -1,0 +1,14 @@
+//! The Azure side of the broker against real TLS servers on loopback: what is sent, what is accepted, what is refused.
+
+#[path = "azure/answers.rs"]
+mod answers;
+#[path = "azure/bounds.rs"]
+mod bounds;
+#[path = "azure/reads.rs"]
+mod reads;
+#[path = "azure/server.rs"]
+mod server;
+#[path = "azure/sign_in.rs"]
+mod sign_in;
+#[path = "azure/world.rs"]
+mod world;
