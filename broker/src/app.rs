@@ -1,10 +1,6 @@
 //! Puts the parts together: [`build`] binds and returns real addresses, [`Bound::run`] serves until told to stop.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use keyward_kit::{

@@ -1,5 +1,8 @@
 //! The command line. Every flag of `serve` has an environment variable; `--help` shows both.
 
+#![allow(clippy::doc_markdown, reason = "the comments become the text of --help")]
+#![allow(rustdoc::bare_urls, reason = "the comments become the text of --help")]
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -187,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_bad_value_is_quoted_with_its_flag() {
-        let error = Cli::try_parse_from(["keyward-broker", "serve", "--poll-interval", "soon"]).unwrap_err().to_string();
+        let error =
+            Cli::try_parse_from(["keyward-broker", "serve", "--poll-interval", "soon"]).unwrap_err().to_string();
         assert!(error.contains("soon") && error.contains("--poll-interval"), "{error}");
     }
 }

@@ -21,7 +21,9 @@ pub struct Grant {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// No such `AzureKeyVaultSecret` in the caller's own namespace.
-    #[error("AzureKeyVaultSecret {namespace}/{name} does not exist; create it in that namespace or correct the reference")]
+    #[error(
+        "AzureKeyVaultSecret {namespace}/{name} does not exist; create it in that namespace or correct the reference"
+    )]
     UnknownSecret {
         /// The caller's namespace.
         namespace: String,
@@ -39,7 +41,9 @@ pub enum Denial {
         reason: String,
     },
     /// No `AzureKeyVault` declares the vault.
-    #[error("{secret}: no AzureKeyVault declares vault `{vault}`; an administrator can add one that admits this namespace")]
+    #[error(
+        "{secret}: no AzureKeyVault declares vault `{vault}`; an administrator can add one that admits this namespace"
+    )]
     UndeclaredVault {
         /// The secret, in words.
         secret: String,
@@ -57,7 +61,9 @@ pub enum Denial {
         reason: String,
     },
     /// The `AzureKeyVault` does not admit the namespace.
-    #[error("{secret}: AzureKeyVault `{declared_as}` does not admit namespace `{namespace}`; an administrator can add it to spec.namespaces")]
+    #[error(
+        "{secret}: AzureKeyVault `{declared_as}` does not admit namespace `{namespace}`; an administrator can add it to spec.namespaces"
+    )]
     Namespace {
         /// The secret, in words.
         secret: String,
@@ -67,7 +73,9 @@ pub enum Denial {
         namespace: String,
     },
     /// The `AzureKeyVault` does not admit the object.
-    #[error("{secret}: AzureKeyVault `{declared_as}` does not admit {object}; an administrator can add it to spec.objects")]
+    #[error(
+        "{secret}: AzureKeyVault `{declared_as}` does not admit {object}; an administrator can add it to spec.objects"
+    )]
     Object {
         /// The secret, in words.
         secret: String,
@@ -100,11 +108,9 @@ pub fn decide(snapshot: &Snapshot, namespace: &str, reference: &Reference) -> Re
 fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<VaultEntry>, Denial> {
     match (snapshot.vault(&secret.vault), snapshot.defaults().access) {
         (Some(Declared::Valid(vault)), _) => Ok(Arc::clone(vault)),
-        (Some(Declared::Invalid(reason)), _) => Err(Denial::InvalidVault {
-            secret: secret.shown(),
-            vault: secret.vault.clone(),
-            reason: reason.clone(),
-        }),
+        (Some(Declared::Invalid(reason)), _) => {
+            Err(Denial::InvalidVault { secret: secret.shown(), vault: secret.vault.clone(), reason: reason.clone() })
+        }
         (None, DefaultAccess::Deny) => {
             Err(Denial::UndeclaredVault { secret: secret.shown(), vault: secret.vault.clone() })
         }
@@ -120,10 +126,12 @@ fn admit(snapshot: &Snapshot, namespace: &str, secret: &SecretEntry, vault: &Vau
             namespace: namespace.to_owned(),
         })?;
     let by_object =
-        vault.admits_object(secret.spec.vault.object.object_type, &secret.object.name).ok_or_else(|| Denial::Object {
-            secret: secret.shown(),
-            declared_as: vault.declared_as.clone(),
-            object: format!("{} `{}`", secret.object.kind, secret.object.name),
+        vault.admits_object(secret.spec.vault.object.object_type, &secret.object.name).ok_or_else(|| {
+            Denial::Object {
+                secret: secret.shown(),
+                declared_as: vault.declared_as.clone(),
+                object: format!("{} `{}`", secret.object.kind, secret.object.name),
+            }
         })?;
     Ok(match vault.declared_as.as_str() {
         "" => "access.default allow".to_owned(),

@@ -118,7 +118,13 @@ impl Expiry<CacheKey, Arc<Entry>> for ByVault {
         Some(entry.refresh_after)
     }
 
-    fn expire_after_update(&self, _: &CacheKey, entry: &Arc<Entry>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        _: &CacheKey,
+        entry: &Arc<Entry>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         Some(entry.refresh_after)
     }
 }
@@ -250,7 +256,11 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    fn ask(cache: &ObjectCache, vault: &Arc<Gated>, name: &str) -> tokio::task::JoinHandle<Result<Arc<Entry>, LoadError>> {
+    fn ask(
+        cache: &ObjectCache,
+        vault: &Arc<Gated>,
+        name: &str,
+    ) -> tokio::task::JoinHandle<Result<Arc<Entry>, LoadError>> {
         let (cache, vault) = (cache.clone(), Arc::clone(vault) as Arc<dyn VaultReader>);
         let key = key(name);
         tokio::spawn(async move { cache.get(key, vault, LONG).await })

@@ -133,7 +133,9 @@ fn read_secret(envelope: &Envelope, version: &str) -> Result<Manifest, (Subject,
     let text = |field: &str| envelope.metadata.get(field).and_then(Value::as_str).map(str::to_owned);
     let subject = match (text("namespace"), text("name")) {
         (Some(namespace), Some(name)) => Subject::Secret { namespace, name },
-        (None, Some(name)) => return Err((Subject::Unknown, format!("{} `{name}` has no metadata.namespace", akvs::KIND))),
+        (None, Some(name)) => {
+            return Err((Subject::Unknown, format!("{} `{name}` has no metadata.namespace", akvs::KIND)));
+        }
         _ => return Err((Subject::Unknown, format!("{} has no metadata.name", akvs::KIND))),
     };
     let read = || {
@@ -197,7 +199,10 @@ mod tests {
 
     #[test]
     fn a_bad_document_hides_neither_its_neighbours_nor_itself() {
-        let text = format!("{SECRET}---\n{{not: [yaml\n---\n{SECRET}--- # end\n---\n{}", SECRET.replace("type: secret", "typ: x"));
+        let text = format!(
+            "{SECRET}---\n{{not: [yaml\n---\n{SECRET}--- # end\n---\n{}",
+            SECRET.replace("type: secret", "typ: x")
+        );
         let results = read("shop.yaml", &text);
         let places: Vec<_> = results
             .iter()
@@ -206,7 +211,10 @@ mod tests {
                 Err(invalid) => (invalid.place.as_str(), false),
             })
             .collect();
-        assert_eq!(places, [("shop.yaml#1", true), ("shop.yaml#2", false), ("shop.yaml#3", true), ("shop.yaml#5", false)]);
+        assert_eq!(
+            places,
+            [("shop.yaml#1", true), ("shop.yaml#2", false), ("shop.yaml#3", true), ("shop.yaml#5", false)]
+        );
         let last = results.into_iter().last().unwrap().unwrap_err();
         assert_eq!(last.subject, Subject::Secret { namespace: "shop".into(), name: "db".into() });
         assert!(last.reason.contains("typ"), "{}", last.reason);
@@ -217,7 +225,9 @@ mod tests {
         assert!(read("f", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n").is_empty());
         assert!(read("f", "").is_empty());
         let namespace = read("f", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {a: b}}\n");
-        assert!(matches!(&namespace[0], Ok(Located { item: Manifest::Namespace(meta), .. }) if meta.labels["a"] == "b"));
+        assert!(
+            matches!(&namespace[0], Ok(Located { item: Manifest::Namespace(meta), .. }) if meta.labels["a"] == "b")
+        );
     }
 
     #[test]

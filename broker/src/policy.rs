@@ -260,7 +260,11 @@ mod tests {
 
     #[test]
     fn a_vault_whose_declaration_is_invalid_is_closed_even_where_others_are_open() {
-        for spec in ["vaultName: acme, url: 'http://plain'", "vaultName: acme, unknown: 1", "vaultName: acme, pollInterval: soon"] {
+        for spec in [
+            "vaultName: acme, url: 'http://plain'",
+            "vaultName: acme, unknown: 1",
+            "vaultName: acme, pollInterval: soon",
+        ] {
             let snapshot = snapshot(DefaultAccess::Allow, &vault("a", spec, "2026-01-01T00:00:00Z"));
             assert!(matches!(snapshot.vault(&VaultName::new("acme").unwrap()), Some(Declared::Invalid(_))), "{spec}");
             assert_eq!(snapshot.defaults().access, DefaultAccess::Allow);
@@ -271,7 +275,8 @@ mod tests {
 
     #[test]
     fn an_invalid_secret_is_known_as_invalid_and_its_neighbours_hold() {
-        let text = [secret("good", "acme", "db"), secret("bad", "acme", "a/../b"), secret("dots", "a.c", "db")].concat();
+        let text =
+            [secret("good", "acme", "db"), secret("bad", "acme", "a/../b"), secret("dots", "a.c", "db")].concat();
         let snapshot = snapshot(DefaultAccess::Deny, &text);
         assert!(snapshot.secret("shop", "good").unwrap().is_ok());
         assert!(snapshot.secret("shop", "bad").unwrap().as_ref().unwrap_err().contains("`a/../b`"));

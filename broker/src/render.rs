@@ -30,12 +30,12 @@ pub use certificate::CertificateError;
 pub use error::RenderError;
 pub use jwk::JwkError;
 pub use map::{KeyNames, MapError};
-pub use output::{DataMap, SecretData};
+pub use output::{DataMap, SecretData, output};
 pub use view::view;
 
-use crate::object::{Object, RawBody};
+use keyward_types::SecretBytes;
 
-pub use output::output;
+use crate::object::{Object, RawBody};
 
 /// The most bytes a value may have, before and after each step. Key Vault holds at most 25 KiB a secret; the rest is
 /// room for certificates with long chains. It is also what a Kubernetes Secret holds at most.
@@ -56,7 +56,7 @@ pub fn parse(raw: &RawBody) -> Result<Object, RenderError> {
 }
 
 /// Passes on what is neither empty nor too large: an app must never start with an empty secret.
-fn bounded(value: keyward_types::SecretBytes) -> Result<keyward_types::SecretBytes, RenderError> {
+fn bounded(value: SecretBytes) -> Result<SecretBytes, RenderError> {
     match value.len() {
         0 => Err(RenderError::Empty),
         length if length > MAX_BYTES => Err(RenderError::TooLarge),
@@ -66,8 +66,6 @@ fn bounded(value: keyward_types::SecretBytes) -> Result<keyward_types::SecretByt
 
 #[cfg(test)]
 mod tests {
-    use keyward_types::SecretBytes;
-
     use super::*;
     use crate::object::RawSecret;
 

@@ -108,7 +108,12 @@ impl Resolver {
         Outcome { reference, trail: Some(trail), value }
     }
 
-    async fn value(&self, grant: &Grant, reference: &Reference, trail: &mut Trail) -> Result<SecretBytes, ResolveError> {
+    async fn value(
+        &self,
+        grant: &Grant,
+        reference: &Reference,
+        trail: &mut Trail,
+    ) -> Result<SecretBytes, ResolveError> {
         let (secret, vault) = (&grant.secret, &grant.vault);
         let load_error = |source: LoadError| ResolveError::Load {
             secret: secret.shown(),

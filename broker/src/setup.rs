@@ -6,8 +6,12 @@ use keyward_crds::azure_key_vault::Cloud;
 use keyward_types::SecretBytes;
 
 use crate::{
-    args::{AzureArgs, CloudArg, ServeArgs},
-    authn::Authenticator,
+    args::{Authn, AzureArgs, CloudArg, ServeArgs},
+    authn::{
+        Authenticator,
+        jwks::JwksAuthenticator,
+        keys::{self, KeysError, Location},
+    },
     opener::AzureOpener,
     policy::{DefaultAccess, Defaults},
     vault::{
@@ -45,6 +49,9 @@ pub enum SetupError {
     /// The client for Azure.
     #[error("KEYWARD_AZURE_CA_FILE: {0}")]
     Azure(#[from] HttpClientError),
+    /// The tokens' issuer.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 /// What the snapshot depends on.
@@ -102,5 +109,11 @@ fn cloud(cloud: CloudArg) -> Cloud {
 
 /// What verifies launchers' tokens.
 pub fn authenticator(args: &ServeArgs) -> Result<Arc<dyn Authenticator>, SetupError> {
-    todo!("{args:?}")
+    match args.authn {
+        Authn::Jwks => {
+            let location = Location::new(&args.jwks_issuer, args.jwks.as_deref())?;
+            let client = keys::client(args.jwks_ca_file.as_ref())?;
+            Ok(Arc::new(JwksAuthenticator::new(args.jwks_issuer.clone(), location, client)))
+        }
+    }
 }

@@ -57,10 +57,9 @@ pub async fn run(args: StatusArgs, out: &mut impl io::Write) -> Result<(), Statu
         .ca_certificate(Certificate::from_pem(read("ca.crt")?))
         .identity(Identity::from_pem(read("tls.crt")?, read("tls.key")?));
     let broker = broker.to_string();
-    let channel = connect(&broker, tls).await.map_err(|error| StatusError::Connect {
-        broker: broker.clone(),
-        reason: root_cause(&error),
-    })?;
+    let channel = connect(&broker, tls)
+        .await
+        .map_err(|error| StatusError::Connect { broker: broker.clone(), reason: root_cause(&error) })?;
     let status = fetch(channel).await.map_err(|status| StatusError::Refused { broker, status: Box::new(status) })?;
     match output {
         Output::Table => table::write(&status, std::time::SystemTime::now(), out)?,
@@ -73,7 +72,12 @@ pub async fn run(args: StatusArgs, out: &mut impl io::Write) -> Result<(), Statu
 }
 
 async fn connect(broker: &str, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
-    Endpoint::from_shared(broker.to_owned())?.tls_config(tls)?.connect_timeout(DEADLINE).timeout(DEADLINE).connect().await
+    Endpoint::from_shared(broker.to_owned())?
+        .tls_config(tls)?
+        .connect_timeout(DEADLINE)
+        .timeout(DEADLINE)
+        .connect()
+        .await
 }
 
 /// Every page, as one answer.

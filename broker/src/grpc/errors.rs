@@ -129,10 +129,14 @@ pub fn of_outcomes(outcomes: &[Outcome]) -> Option<Status> {
 /// A status that carries `google.rpc.ErrorInfo`, and `google.rpc.RetryInfo` where trying again makes sense.
 pub fn status(verdict: Verdict, message: impl Into<String>, metadata: HashMap<String, String>) -> Status {
     let mut details = ErrorDetails::with_error_info(verdict.reason, ERROR_DOMAIN, metadata);
-    details.set_retry_info(verdict.retry_after);
+    if verdict.retry_after.is_some() {
+        details.set_retry_info(verdict.retry_after);
+    }
     let mut status = Status::with_error_details(verdict.code, message, details);
     if let Some(wait) = verdict.retry_after {
-        status.metadata_mut().insert(RETRY_AFTER_METADATA, tonic::metadata::MetadataValue::from(wait.as_millis() as u64));
+        status
+            .metadata_mut()
+            .insert(RETRY_AFTER_METADATA, tonic::metadata::MetadataValue::from(wait.as_millis() as u64));
     }
     status
 }

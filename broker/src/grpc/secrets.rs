@@ -1,6 +1,10 @@
 //! `keyward.v1.Secrets`: what launchers ask.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use keyward_proto::{
     MAX_REFERENCES,
@@ -16,6 +20,9 @@ use crate::{
     metrics::Metrics,
     resolve::{Outcome, Resolver},
 };
+
+/// How long one request may wait for vaults. Below the server's own limit, whose answer would not say to try again.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The service.
 pub struct SecretsService {
@@ -36,10 +43,7 @@ impl v1::secrets_server::Secrets for SecretsService {
         let peer = request.remote_addr();
         let caller = self.authenticate(request.metadata()).await;
         let (outcomes, refusal) = match &caller {
-            Ok(caller) => match references(request.get_ref()) {
-                Ok(references) => (self.resolver.resolve(&caller.namespace, references).await, None),
-                Err(refusal) => (Vec::new(), Some(refusal)),
-            },
+            Ok(caller) => self.resolve_for(caller, request.get_ref()).await,
             Err(error) => (Vec::new(), Some(refused_token(error))),
         };
         let failure = refusal.clone().or_else(|| errors::of_outcomes(&outcomes));
@@ -54,7 +58,9 @@ impl v1::secrets_server::Secrets for SecretsService {
         };
         if let Err(error) = self.audit.write(&record) {
             tracing::error!(%error, "the audit line could not be written, so nothing is handed out");
-            return Err(Status::unavailable("the broker cannot write its audit log; an operator must look at its output"));
+            return Err(Status::unavailable(
+                "the broker cannot write its audit log; an operator must look at its output",
+            ));
         }
         failure.map_or_else(|| Ok(Response::new(reply(outcomes))), Err)
     }
@@ -63,6 +69,18 @@ impl v1::secrets_server::Secrets for SecretsService {
 impl SecretsService {
     async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, AuthnError> {
         self.authenticator.authenticate(bearer(metadata)?).await
+    }
+
+    async fn resolve_for(&self, caller: &Caller, request: &ResolveRequest) -> (Vec<Outcome>, Option<Status>) {
+        let references = match references(request) {
+            Ok(references) => references,
+            Err(refusal) => return (Vec::new(), Some(refusal)),
+        };
+        let resolving = self.resolver.resolve(&caller.namespace, references);
+        match tokio::time::timeout(PATIENCE, resolving).await {
+            Ok(outcomes) => (outcomes, None),
+            Err(_) => (Vec::new(), Some(too_slow())),
+        }
     }
 }
 
@@ -92,6 +110,12 @@ fn references(request: &ResolveRequest) -> Result<Vec<Reference>, Status> {
 
 fn refused_token(error: &AuthnError) -> Status {
     errors::status(errors::of_authn(error), error.to_string(), HashMap::new())
+}
+
+fn too_slow() -> Status {
+    let verdict =
+        errors::Verdict { code: Code::Unavailable, reason: "VAULT_SLOW", retry_after: Some(Duration::from_secs(1)) };
+    errors::status(verdict, format!("no vault answered within {PATIENCE:?}; try again"), HashMap::new())
 }
 
 fn reply(outcomes: Vec<Outcome>) -> ResolveResponse {

@@ -2,12 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use keyward_crds::{
-    AzureKeyVaultSpec,
-    akvs::ObjectType,
-    azure_key_vault::Cloud,
-    meta::LabelSelector,
-};
+use keyward_crds::{AzureKeyVaultSpec, akvs::ObjectType, azure_key_vault::Cloud, meta::LabelSelector};
 use keyward_types::{InvalidName, ObjectName, VaultName};
 
 use super::{Defaults, pattern::Pattern};
@@ -97,7 +92,10 @@ impl VaultEntry {
             namespaces: patterns(&spec.namespaces.names),
             selector: spec.namespaces.selector.clone(),
             objects: spec.objects.as_ref().map(|rules| {
-                rules.iter().map(|rule| ObjectRule { names: patterns(&rule.names), types: rule.types.clone() }).collect()
+                rules
+                    .iter()
+                    .map(|rule| ObjectRule { names: patterns(&rule.names), types: rule.types.clone() })
+                    .collect()
             }),
             name,
         })
@@ -191,7 +189,8 @@ mod tests {
 
     #[test]
     fn namespaces_are_admitted_by_name_or_label() {
-        let entry = entry("{vaultName: acme, namespaces: {names: ['team-*'], selector: {matchLabels: {tier: gold}}}}").unwrap();
+        let entry =
+            entry("{vaultName: acme, namespaces: {names: ['team-*'], selector: {matchLabels: {tier: gold}}}}").unwrap();
         let gold = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
         assert_eq!(entry.admits_namespace("team-a", None).as_deref(), Some("namespaces.names `team-*`"));
         assert_eq!(entry.admits_namespace("bank", Some(&gold)).as_deref(), Some("namespaces.selector"));
@@ -211,9 +210,13 @@ mod tests {
 
     #[test]
     fn objects_are_admitted_by_name_and_type() {
-        let rules = "{vaultName: acme, objects: [{names: ['DB-*'], types: [secret]}, {names: [tls], types: [certificate]}]}";
-        let (all, some, none) =
-            (entry("{vaultName: acme}").unwrap(), entry(rules).unwrap(), entry("{vaultName: acme, objects: []}").unwrap());
+        let rules =
+            "{vaultName: acme, objects: [{names: ['DB-*'], types: [secret]}, {names: [tls], types: [certificate]}]}";
+        let (all, some, none) = (
+            entry("{vaultName: acme}").unwrap(),
+            entry(rules).unwrap(),
+            entry("{vaultName: acme, objects: []}").unwrap(),
+        );
         let name = |name: &str| ObjectName::new(name).unwrap();
         assert!(all.admits_object(ObjectType::Key, &name("anything")).is_some());
         assert!(some.admits_object(ObjectType::Secret, &name("db-1")).is_some());

@@ -204,7 +204,7 @@ mod tests {
             digest,
             Arc::clone(&snapshot),
             Duration::from_millis(5),
-            move |_| drop(told.send(())),
+            move |_| told.send(()).unwrap(),
             shutdown.clone(),
         ));
         for (n, name) in ["one", "two", "three"].into_iter().enumerate() {

@@ -21,7 +21,13 @@ pub fn write(status: &StatusResponse, now: SystemTime, out: &mut impl Write) -> 
     )?;
     let vaults = status.vaults.iter().map(|vault| {
         let state = if vault.problem.is_empty() { "ok" } else { &vault.problem };
-        [vault.name.clone(), vault.origin.clone(), vault.requests.to_string(), interval(vault.refresh_after_ms), state.into()]
+        [
+            vault.name.clone(),
+            vault.origin.clone(),
+            vault.requests.to_string(),
+            interval(vault.refresh_after_ms),
+            state.into(),
+        ]
     });
     columns(out, ["VAULT", "ORIGIN", "REQUESTS", "REFRESH", "STATE"], vaults)?;
     writeln!(out)?;

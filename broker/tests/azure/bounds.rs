@@ -121,7 +121,8 @@ async fn readers_behind_a_hanging_first_call_give_up_in_time_too() {
     let mut world = World::open(|_| Answer::Hang).await;
     world.timeout = SHORT;
     let reader = world.reader();
-    let reads = (0..20).map(|_| reader.read(&current("db")));
+    let object = current("db");
+    let reads = (0..20).map(|_| reader.read(&object));
     let all = tokio::time::timeout(PATIENCE, futures::future::join_all(reads)).await.unwrap();
     assert!(all.iter().all(|read| matches!(read, Err(ReadError::Unreachable(_)))));
     assert!(world.seen.all().iter().all(|(_, status)| status.is_none()), "given up is counted as unanswered");

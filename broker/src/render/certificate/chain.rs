@@ -33,7 +33,7 @@ pub(super) fn sorted(certificates: &[Vec<u8>], leaf: usize) -> Result<Chain<'_>,
     while let Some(position) = path.last().and_then(|last| issuer(last, &rest)) {
         path.push(rest.remove(position));
     }
-    let root = path.last().filter(|last| is_self_signed(last)).map(|root| root.as_raw());
+    let root = path.last().filter(|last| is_self_signed(last)).map(X509Certificate::as_raw);
     Ok(Chain { certificates: path.iter().chain(&rest).map(X509Certificate::as_raw).collect(), root })
 }
 

@@ -102,7 +102,7 @@ fn broken_syntax_is_refused_by_its_place() {
         (Json, "{\n\"a\":\"kwcanary", 2, 13),
         (Json, "{\"a\":\"1\"} kwcanary", 1, 11),
         (Json, "{kwcanary:1}", 1, 2),
-        (Yaml, "a: 1\n\tb: kwcanary\n", 2, 2),
+        (Yaml, "a: 1\nb: ]kwcanary\n", 2, 4),
     ] {
         match refused(text, format) {
             MapError::Syntax { line: found_line, column: found_column, .. } => {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use keyward_types::SecretBytes;
-use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 
 use super::{super::certificate, DataByKey, RenderError, one, tls_data};
 use crate::render::{basic_auth, pem};
@@ -19,16 +19,6 @@ pub(super) enum FixedType {
     DockerCfg,
     SshAuth,
 }
-
-/// The part of a `.docker/config.json` that must be there. Nothing of it is kept.
-#[derive(Deserialize)]
-struct DockerConfigJson {
-    #[serde(rename = "auths")]
-    _auths: DockerCfg,
-}
-
-/// One map of settings for each registry.
-type DockerCfg = HashMap<String, HashMap<String, IgnoredAny>>;
 
 impl FixedType {
     pub(super) fn of(secret_type: &str) -> Option<Self> {
@@ -65,8 +55,10 @@ impl FixedType {
                 let (user, password) = basic_auth::split(value)?;
                 Ok(DataByKey::from([("username".to_owned(), user), ("password".to_owned(), password)]))
             }
-            Self::DockerConfigJson => self.whole(value, is_map::<DockerConfigJson>(value), "JSON with a map `auths`"),
-            Self::DockerCfg => self.whole(value, is_map::<DockerCfg>(value), "a JSON map of registries"),
+            Self::DockerConfigJson => self.whole(value, is_docker_config(value), "JSON with a map `auths`"),
+            Self::DockerCfg => {
+                self.whole(value, value.expose_str().is_some_and(is_registries), "a JSON map of registries")
+            }
             Self::SshAuth => self.whole(value, is_private_key(value), "a private key in PEM or OpenSSH form"),
         }
     }
@@ -90,9 +82,20 @@ impl FixedType {
     }
 }
 
-/// The brace is looked for because a list, too, can be read as a struct.
-fn is_map<'de, T: Deserialize<'de>>(value: &'de SecretBytes) -> bool {
-    value.expose().trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<T>(value.expose()).is_ok()
+/// A JSON map, its values not looked into.
+fn members(json: &str) -> Option<HashMap<String, &RawValue>> {
+    serde_json::from_str(json).ok()
+}
+
+/// The part of a `.docker/config.json` that must be there.
+fn is_docker_config(value: &SecretBytes) -> bool {
+    let members = value.expose_str().and_then(members);
+    members.is_some_and(|members| members.get("auths").is_some_and(|auths| is_registries(auths.get())))
+}
+
+/// A map of settings for each registry.
+fn is_registries(json: &str) -> bool {
+    members(json).is_some_and(|members| members.values().all(|settings| settings.get().starts_with('{')))
 }
 
 /// One key, encrypted or not: ssh asks for its password, not we.

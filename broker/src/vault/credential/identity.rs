@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use azure_core::{
@@ -18,19 +18,19 @@ use azure_core::{
 use azure_identity::{
     ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
 };
-use tokio::time::Instant;
 
 use super::{IdentityConfig, assertion::TokenFile};
 use crate::vault::origin::Origin;
 
 /// At most one renewal in this time: a vault that refuses every token must not turn each read into a sign-in.
-const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+pub(super) const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 
 type Build = Box<dyn Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync>;
 
 /// A credential for all who act as one identity.
 pub(crate) struct Identity {
     build: Build,
+    pause: Duration,
     state: Mutex<State>,
 }
 
@@ -44,12 +44,12 @@ impl Identity {
     /// Signs in at `authority` by way of `transport`. Nothing is sent before a token is needed.
     pub(crate) fn new(config: &IdentityConfig, authority: &Origin, transport: &Transport) -> azure_core::Result<Self> {
         let (config, authority, transport) = (config.clone(), authority.clone(), transport.clone());
-        Self::built_by(Box::new(move || sign_in(&config, &authority, &transport)))
+        Self::built_by(Box::new(move || sign_in(&config, &authority, &transport)), RENEWAL_PAUSE)
     }
 
-    pub(super) fn built_by(build: Build) -> azure_core::Result<Self> {
+    pub(super) fn built_by(build: Build, pause: Duration) -> azure_core::Result<Self> {
         let state = State { credential: build()?, generation: 0, renewed: None };
-        Ok(Self { build, state: Mutex::new(state) })
+        Ok(Self { build, pause, state: Mutex::new(state) })
     }
 
     /// The credential to ask for a token, and its generation.
@@ -62,7 +62,7 @@ impl Identity {
     /// has done so, or did a moment ago.
     pub(super) fn renew(&self, seen: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = state.renewed.is_some_and(|renewed| renewed.elapsed() < RENEWAL_PAUSE);
+        let recent = state.renewed.is_some_and(|renewed| renewed.elapsed() < self.pause);
         if state.generation != seen || recent {
             return;
         }

@@ -1,0 +1,61 @@
+//! The workspace's own programs, built once and found: tests and the quickstart run the real ones.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+/// Where each program is, by its name.
+#[derive(Clone, Debug)]
+pub struct Programs(HashMap<String, PathBuf>);
+
+/// Why the programs are not there.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProgramsError {
+    /// cargo did not start.
+    #[error("cargo does not start: {0}")]
+    Start(String),
+    /// cargo failed; its own words are on standard error.
+    #[error("`cargo build --workspace --bins` failed")]
+    Build,
+    /// There is no such program in the workspace.
+    #[error("the workspace has no program `{0}`")]
+    Unknown(String),
+}
+
+impl Programs {
+    /// Builds what is not built yet. Later calls in one process return the first one's answer.
+    pub fn build() -> Result<Self, ProgramsError> {
+        static BUILT: OnceLock<Result<Programs, ProgramsError>> = OnceLock::new();
+        BUILT.get_or_init(build).clone()
+    }
+
+    /// The program's file.
+    pub fn path(&self, name: &str) -> Result<&Path, ProgramsError> {
+        self.0.get(name).map(PathBuf::as_path).ok_or_else(|| ProgramsError::Unknown(name.to_owned()))
+    }
+}
+
+fn build() -> Result<Programs, ProgramsError> {
+    // Set by cargo for everything it runs, so that a nested call is the same cargo.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let built = Command::new(cargo)
+        .args(["build", "--workspace", "--bins", "--quiet", "--message-format=json-render-diagnostics"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error: io::Error| ProgramsError::Start(error.to_string()))?;
+    if !built.status.success() {
+        return Err(ProgramsError::Build);
+    }
+    let messages = built.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let programs = messages.filter_map(|message: serde_json::Value| {
+        let name = message["target"]["name"].as_str()?.to_owned();
+        Some((name, PathBuf::from(message["executable"].as_str()?)))
+    });
+    Ok(Programs(programs.collect()))
+}
