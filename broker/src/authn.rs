@@ -13,6 +13,8 @@ pub mod claims;
 pub mod jwks;
 pub mod jws;
 pub mod keys;
+#[cfg(test)]
+mod testing;
 
 use async_trait::async_trait;
 

@@ -47,11 +47,16 @@ struct Key {
     client_id: Option<String>,
 }
 
+struct OpenReader {
+    reader: Arc<dyn VaultReader>,
+    observer: Arc<VaultObserver>,
+}
+
 /// The open readers.
 pub struct Readers {
     opener: Box<dyn Open>,
     metrics: Arc<Metrics>,
-    open: Mutex<HashMap<Key, (Arc<dyn VaultReader>, Arc<VaultObserver>)>>,
+    open: Mutex<HashMap<Key, OpenReader>>,
 }
 
 impl Readers {
@@ -64,8 +69,8 @@ impl Readers {
     pub fn open(&self, vault: &VaultEntry) -> Result<Arc<dyn VaultReader>, ReadError> {
         let key = key_of(vault);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((reader, _)) = open.get(&key) {
-            return Ok(Arc::clone(reader));
+        if let Some(known) = open.get(&key) {
+            return Ok(Arc::clone(&known.reader));
         }
         if open.len() >= MAX_OPEN {
             return Err(ReadError::Unreachable(format!("{MAX_OPEN} vaults are open already; declare fewer")));
@@ -76,7 +81,7 @@ impl Readers {
             metrics: Arc::clone(&self.metrics),
         });
         let reader = self.opener.open(vault, Arc::clone(&observer))?;
-        open.insert(key, (Arc::clone(&reader), observer));
+        open.insert(key, OpenReader { reader: Arc::clone(&reader), observer });
         Ok(reader)
     }
 
@@ -84,7 +89,7 @@ impl Readers {
     pub fn requests(&self, origin: &Origin) -> u64 {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_origin = open.iter().filter(|(key, _)| key.origin == *origin);
-        of_origin.map(|(_, (_, observer))| observer.requests.load(Ordering::Relaxed)).sum()
+        of_origin.map(|(_, open)| open.observer.requests.load(Ordering::Relaxed)).sum()
     }
 
     /// Closes every reader that `snapshot` has no use for. Reads under way finish.

@@ -9,7 +9,7 @@ use crate::{
     args::{Authn, AzureArgs, CloudArg, ServeArgs},
     authn::{
         Authenticator,
-        jwks::JwksAuthenticator,
+        jwks::{JwksAuthenticator, SystemClock},
         keys::{self, KeysError, Location},
     },
     opener::AzureOpener,
@@ -113,7 +113,7 @@ pub fn authenticator(args: &ServeArgs) -> Result<Arc<dyn Authenticator>, SetupEr
         Authn::Jwks => {
             let location = Location::new(&args.jwks_issuer, args.jwks.as_deref())?;
             let client = keys::client(args.jwks_ca_file.as_ref())?;
-            Ok(Arc::new(JwksAuthenticator::new(args.jwks_issuer.clone(), location, client)))
+            Ok(Arc::new(JwksAuthenticator::new(args.jwks_issuer.clone(), location, client, SystemClock)))
         }
     }
 }

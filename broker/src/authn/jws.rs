@@ -108,39 +108,16 @@ fn decode(part: &str) -> Result<Vec<u8>, AuthnError> {
 
 #[cfg(test)]
 mod tests {
-    use ring::{
-        hmac,
-        rand::SystemRandom,
-        signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
-    };
+    use ring::hmac;
 
     use super::*;
-
-    struct Signer(EcdsaKeyPair);
-
-    impl Signer {
-        fn new() -> Self {
-            let random = SystemRandom::new();
-            let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-            Self(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap())
-        }
-
-        fn key(&self) -> VerifyingKey {
-            VerifyingKey::P256(self.0.public_key().as_ref().to_vec())
-        }
-
-        fn token(&self, header: &str, payload: &str) -> String {
-            let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-            let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
-        }
-    }
+    use crate::authn::testing::Signer;
 
     const HEADER: &str = r#"{"alg":"ES256","kid":"k"}"#;
 
     #[test]
     fn a_good_signature_yields_the_payload() {
-        let signer = Signer::new();
+        let signer = Signer::new("k");
         let token = signer.token(HEADER, "payload");
         let jws = Jws::parse(&token).unwrap();
         assert_eq!(jws.key_id, "k");
@@ -149,7 +126,7 @@ mod tests {
 
     #[test]
     fn another_key_another_payload_and_no_signature_are_refused() {
-        let (signer, other) = (Signer::new(), Signer::new());
+        let (signer, other) = (Signer::new("k"), Signer::new("k"));
         let token = signer.token(HEADER, "payload");
         assert_eq!(Jws::parse(&token).unwrap().verify(&other.key()), Err(AuthnError::BadSignature));
         let mut parts: Vec<&str> = token.split('.').collect();
@@ -162,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_token_does_not_choose_the_algorithm() {
-        let signer = Signer::new();
+        let signer = Signer::new("k");
         for algorithm in ["none", "None", "HS256", "RS256", "ES384", ""] {
             let token = signer.token(&format!(r#"{{"alg":"{algorithm}","kid":"k"}}"#), "payload");
             let refused = Jws::parse(&token).unwrap().verify(&signer.key());
@@ -172,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_hmac_keyed_with_the_public_key_is_refused() {
-        let signer = Signer::new();
+        let signer = Signer::new("k");
         let VerifyingKey::P256(public) = signer.key() else { unreachable!() };
         let header = r#"{"alg":"HS256","kid":"k"}"#;
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("payload"));
@@ -183,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_malformed() {
-        let signer = Signer::new();
+        let signer = Signer::new("k");
         let no_kid = signer.token(r#"{"alg":"ES256"}"#, "payload");
         let critical = signer.token(r#"{"alg":"ES256","kid":"k","crit":["exp"]}"#, "payload");
         for token in ["", "a", "a.b", "a.b.c", "a.b.c.d", "....", &"a".repeat(MAX_TOKEN + 1), &no_kid, &critical] {

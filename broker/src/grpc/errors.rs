@@ -109,34 +109,29 @@ pub fn of_outcomes(outcomes: &[Outcome]) -> Option<Status> {
     if verdict.code == Code::Unavailable {
         verdict.retry_after = failed.iter().filter_map(|(_, _, verdict)| verdict.retry_after).max();
     }
-    let mut message: String = failed
-        .iter()
-        .take(NAMED)
-        .map(|(outcome, error, _)| format!("{}: {error}", outcome.reference))
-        .collect::<Vec<_>>()
-        .join("; ");
-    if failed.len() > NAMED {
-        message.push_str(&format!("; and {} more", failed.len() - NAMED));
-    }
-    let mut metadata = HashMap::from([("reference".to_owned(), first.reference.to_string())]);
+    let more = failed.len().saturating_sub(NAMED);
+    let named = failed.iter().take(NAMED).map(|(outcome, error, _)| format!("{}: {error}", outcome.reference));
+    let message = named.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
+    let reference = first.reference.to_string();
+    let mut about = vec![("reference", reference.as_str())];
     if let Some(trail) = &first.trail {
-        metadata.insert("vault".to_owned(), trail.vault.clone());
-        metadata.insert("object".to_owned(), trail.object.clone());
+        about.extend([("vault", trail.vault.as_str()), ("object", trail.object.as_str())]);
     }
-    Some(status(verdict, message, metadata))
+    Some(status(verdict, message, &about))
 }
 
 /// A status that carries `google.rpc.ErrorInfo`, and `google.rpc.RetryInfo` where trying again makes sense.
-pub fn status(verdict: Verdict, message: impl Into<String>, metadata: HashMap<String, String>) -> Status {
+pub fn status(verdict: Verdict, message: impl Into<String>, about: &[(&str, &str)]) -> Status {
+    let metadata: HashMap<String, String> =
+        about.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut details = ErrorDetails::with_error_info(verdict.reason, ERROR_DOMAIN, metadata);
     if verdict.retry_after.is_some() {
         details.set_retry_info(verdict.retry_after);
     }
     let mut status = Status::with_error_details(verdict.code, message, details);
     if let Some(wait) = verdict.retry_after {
-        status
-            .metadata_mut()
-            .insert(RETRY_AFTER_METADATA, tonic::metadata::MetadataValue::from(wait.as_millis() as u64));
+        let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        status.metadata_mut().insert(RETRY_AFTER_METADATA, milliseconds.into());
     }
     status
 }

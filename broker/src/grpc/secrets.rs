@@ -1,7 +1,6 @@
 //! `keyward.v1.Secrets`: what launchers ask.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -98,7 +97,7 @@ fn bearer(metadata: &MetadataMap) -> Result<&str, AuthnError> {
 fn references(request: &ResolveRequest) -> Result<Vec<Reference>, Status> {
     let bad = |message: String| {
         let verdict = errors::Verdict { code: Code::InvalidArgument, reason: "REQUEST_INVALID", retry_after: None };
-        errors::status(verdict, message, HashMap::new())
+        errors::status(verdict, message, &[])
     };
     let count = request.references.len();
     if count > MAX_REFERENCES {
@@ -109,13 +108,13 @@ fn references(request: &ResolveRequest) -> Result<Vec<Reference>, Status> {
 }
 
 fn refused_token(error: &AuthnError) -> Status {
-    errors::status(errors::of_authn(error), error.to_string(), HashMap::new())
+    errors::status(errors::of_authn(error), error.to_string(), &[])
 }
 
 fn too_slow() -> Status {
     let verdict =
         errors::Verdict { code: Code::Unavailable, reason: "VAULT_SLOW", retry_after: Some(Duration::from_secs(1)) };
-    errors::status(verdict, format!("no vault answered within {PATIENCE:?}; try again"), HashMap::new())
+    errors::status(verdict, format!("no vault answered within {PATIENCE:?}; try again"), &[])
 }
 
 fn reply(outcomes: Vec<Outcome>) -> ResolveResponse {

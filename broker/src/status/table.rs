@@ -38,7 +38,7 @@ pub fn write(status: &StatusResponse, now: SystemTime, out: &mut impl Write) -> 
             object.vault.clone(),
             format!("{}{}", object.version, if object.pinned { " (pinned)" } else { "" }),
             age(object, now),
-            object.expires.as_ref().map_or_else(|| "-".to_owned(), |expires| instant(expires)),
+            object.expires.as_ref().map_or_else(|| "-".to_owned(), instant),
         ]
     });
     columns(out, ["OBJECT", "TYPE", "VAULT", "VERSION", "AGE", "EXPIRES"], objects)?;
