@@ -87,12 +87,13 @@ pub async fn build(args: ServeArgs, audit: AuditLog) -> Result<Bound, StartError
     let first = directory.read()?;
     let digest = first.digest();
     announce(&first.snapshot);
+    let (authenticator, refresher) = setup::authenticator(&args)?;
     let reads = TaskTracker::new();
     let parts = Parts {
         snapshot: Arc::new(ArcSwap::from_pointee(first.snapshot)),
         cache: ObjectCache::new(args.cache_max_bytes, reads.clone()),
         readers: Arc::new(Readers::new(setup::opener(&args)?, Arc::clone(&metrics))),
-        authenticator: setup::authenticator(&args)?,
+        authenticator,
         audit: Arc::new(audit),
         metrics,
         trust_domain: args.trust_domain.clone(),
@@ -101,12 +102,14 @@ pub async fn build(args: ServeArgs, audit: AuditLog) -> Result<Bound, StartError
     let tls = ServerTls::load(&args.tls_dir)?;
     let (listener, grpc) = listen(args.listen).await?;
     let readiness = Readiness::new();
+    let keys_read = readiness.require("issuer's keys");
     let admin = bind_admin(&args, registry, &readiness).await?;
     let admin_address = admin.addr();
 
     let mut tasks = Tasks::new();
     spawn_grpc(&mut tasks, &parts, tls, listener, readiness).await?;
     spawn_manifests(&mut tasks, &parts, directory, digest);
+    tasks.spawn("issuer's keys", refresher.run(keys_read, tasks.drain()));
     let close = tasks.close();
     tasks.spawn_outliving("vault reads", async move {
         close.cancelled().await;

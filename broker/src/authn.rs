@@ -1,27 +1,37 @@
-//! Who is asking: a bearer token becomes a [`Caller`], or is refused.
+//! Who asks: from a bearer token to the pod that it was projected into. Called by [`crate::grpc`], once a request.
 //!
-//! | room | holds |
-//! |---|---|
-//! | [`claims`] | pure: which claims make a caller |
-//! | [`jws`] | pure: the signature over them, and with which algorithms |
-//! | [`keys`] | where the issuer's keys are, read and bounded |
-//! | [`jwks`] | the [`Authenticator`] that verifies offline by those keys |
+//! | room | does | I/O |
+//! |---|---|---|
+//! | [`jwks`] | verifies against the issuer's keys; reads them again when a key is unknown | issuer |
+//! | [`source`] | where these keys are: discovery, URL or file | HTTPS, file |
+//! | `keys` | a JSON Web Key Set → keys that can verify | none: pure |
+//! | `jws` | a token → its claims, once a key has verified it | none: pure |
+//! | `claims` | claims → [`Caller`] | none: pure |
 //!
-//! A verdict is not kept: verifying costs less than looking one up safely would be worth.
+//! Verdicts are not cached: verifying costs about as much as hashing the token for a lookup would save.
 
-pub mod claims;
+mod claims;
 pub mod jwks;
-pub mod jws;
-pub mod keys;
+mod jws;
+mod keys;
+pub mod source;
 #[cfg(test)]
 mod testing;
 
+use std::time::{Duration, SystemTime};
+
 use async_trait::async_trait;
 
-/// A pod, as its token says.
+/// The one audience that tokens for the broker have.
+pub const AUDIENCE: &str = "keyward-broker";
+
+/// No token longer than this is looked at. A projected one has about 1 KiB.
+pub const MAX_TOKEN: usize = 16 * 1024;
+
+/// A pod, proven by its token. Nothing here comes from the request itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Its namespace: the only one it may ask for.
+    /// The namespace of the pod.
     pub namespace: String,
     /// Its service account.
     pub service_account: String,
@@ -29,48 +39,70 @@ pub struct Caller {
     pub pod_name: String,
     /// Its UID.
     pub pod_uid: String,
-    /// The node it runs on, where the token says.
+    /// Its node, where the issuer tells (Kubernetes 1.30 and later).
     pub node: Option<String>,
+    /// When the token ends, and with it the proof.
+    pub expires: SystemTime,
 }
 
-/// Turns tokens into callers.
+/// Turns a bearer token into a caller.
 #[async_trait]
 pub trait Authenticator: Send + Sync {
-    /// Verifies `token`, without `Bearer `.
+    /// Accepts the token or says why not.
     async fn authenticate(&self, token: &str) -> Result<Caller, AuthnError>;
 }
 
-/// Why a token is refused. No text contains the token.
+/// Why a token is refused. Parts of the token are quoted escaped and shortened, and only where its signature holds or
+/// they are names of algorithms and keys; never the token itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthnError {
-    /// None, or more than one, or none that is `Bearer`.
-    #[error("a bearer token is needed: mount a projected service-account token with audience keyward-broker")]
+    /// None, or more than one.
+    #[error("no bearer token; send `authorization: Bearer TOKEN` with the pod's projected token, audience {AUDIENCE}")]
     Missing,
-    /// It is no signed JSON Web Token of an algorithm that is accepted.
+    /// Not a token of the shape that Kubernetes issues.
     #[error("the token is malformed: {0}")]
     Malformed(&'static str),
-    /// Its key is not among the issuer's.
-    #[error("the token is signed with a key that its issuer does not publish")]
-    UnknownKey,
-    /// The signature is over something else, or by another key.
-    #[error("the token's signature does not verify")]
+    /// `none`, HMAC, or one that is not known here.
+    #[error("the token's algorithm `{0}` is not accepted; RS256, RS384, RS512, ES256 and ES384 are")]
+    Algorithm(String),
+    /// The issuer publishes no such key.
+    #[error("the token is signed with key `{0}`, which the issuer does not publish; is it from another cluster?")]
+    UnknownKey(String),
+    /// The key did not make this signature.
+    #[error("the token's signature does not verify; it was altered, or another issuer made it")]
     BadSignature,
     /// `exp` has passed.
-    #[error("the token has expired; the kubelet renews projected tokens, so read the file again")]
-    Expired,
-    /// `nbf` or `iat` is to come.
-    #[error("the token is not valid yet; do the clocks of issuer and broker agree?")]
+    #[error("the token expired {} s ago; the kubelet renews it: read its file again", since.as_secs())]
+    Expired {
+        /// How long ago.
+        since: Duration,
+    },
+    /// `nbf` or `iat` is yet to come.
+    #[error("the token is not valid yet; compare the clocks of the issuer and the broker")]
     NotYetValid,
-    /// `iss` is another's.
-    #[error("the token's issuer is not the one this broker trusts")]
-    WrongIssuer,
+    /// `iss` is another.
+    #[error("the token's issuer is `{found}`, not `{expected}`")]
+    WrongIssuer {
+        /// `iss`
+        found: String,
+        /// The issuer trusted.
+        expected: String,
+    },
     /// `aud` is not exactly ours.
-    #[error("the token's audience must be keyward-broker and nothing else")]
-    WrongAudience,
-    /// It is nobody's in particular.
-    #[error("the token is not bound to a pod; only projected tokens of running pods are accepted")]
+    #[error("the token's audience is {found}; project one with `audience: {AUDIENCE}` and no other")]
+    WrongAudience {
+        /// `aud`
+        found: String,
+    },
+    /// The token names no pod: a service account's or a Secret's token, or a person's.
+    #[error("the token is bound to no pod; use the pod's projected token, not one that `kubectl create token` made")]
     NotPodBound,
-    /// The issuer's keys have never been had.
-    #[error("tokens cannot be verified now: {0}")]
+    /// It cannot be told whether the token is good. The text says why.
+    #[error("tokens cannot be verified now: {0}; try again")]
     Unavailable(String),
+}
+
+/// Foreign text for a message: escaped, and short.
+fn quote(text: &str) -> String {
+    text.chars().take(128).flat_map(char::escape_debug).collect()
 }

@@ -9,8 +9,8 @@ use crate::{
     args::{Authn, AzureArgs, CloudArg, ServeArgs},
     authn::{
         Authenticator,
-        jwks::{JwksAuthenticator, SystemClock},
-        keys::{self, KeysError, Location},
+        jwks::{KeyRefresher, Pace, jwks},
+        source::{KeySource, Place, SourceError},
     },
     opener::AzureOpener,
     policy::{DefaultAccess, Defaults},
@@ -49,9 +49,12 @@ pub enum SetupError {
     /// The client for Azure.
     #[error("KEYWARD_AZURE_CA_FILE: {0}")]
     Azure(#[from] HttpClientError),
-    /// The tokens' issuer.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
+    /// Where the issuer's keys are.
+    #[error("KEYWARD_JWKS: {0}")]
+    Keys(SourceError),
+    /// The tokens' issuer, or the CA it may use.
+    #[error("KEYWARD_JWKS_ISSUER or KEYWARD_JWKS_CA_FILE: {0}")]
+    Issuer(SourceError),
 }
 
 /// What the snapshot depends on.
@@ -107,13 +110,15 @@ fn cloud(cloud: CloudArg) -> Cloud {
     }
 }
 
-/// What verifies launchers' tokens.
-pub fn authenticator(args: &ServeArgs) -> Result<Arc<dyn Authenticator>, SetupError> {
+/// What verifies launchers' tokens, and the task that keeps the issuer's keys.
+pub fn authenticator(args: &ServeArgs) -> Result<(Arc<dyn Authenticator>, KeyRefresher), SetupError> {
     match args.authn {
         Authn::Jwks => {
-            let location = Location::new(&args.jwks_issuer, args.jwks.as_deref())?;
-            let client = keys::client(args.jwks_ca_file.as_ref())?;
-            Ok(Arc::new(JwksAuthenticator::new(args.jwks_issuer.clone(), location, client, SystemClock)))
+            let place = Place::parse(args.jwks.as_deref()).map_err(SetupError::Keys)?;
+            let source =
+                KeySource::new(&args.jwks_issuer, place, args.jwks_ca_file.clone()).map_err(SetupError::Issuer)?;
+            let (authenticator, refresher) = jwks(&args.jwks_issuer, source, Pace::default());
+            Ok((Arc::new(authenticator), refresher))
         }
     }
 }

@@ -116,7 +116,7 @@ fn parse_broker(text: &str) -> Option<Broker> {
         Some((_, port)) if !port.ends_with(']') => port.parse().ok().filter(|port| *port != 0)?,
         _ => 443,
     };
-    Some(Broker { host, port, origin })
+    Some(Broker { origin, host, port })
 }
 
 fn parse_deadline(text: &str) -> Option<Duration> {

@@ -64,7 +64,7 @@ impl TestCa {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         params.subject_alt_names = CertificateParams::new(names)?.subject_alt_names;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(params)
+        self.issue(&params)
     }
 
     /// A client certificate for a role: URI `spiffe://TRUST_DOMAIN/keyward/ROLE`, client authentication only.
@@ -73,11 +73,11 @@ impl TestCa {
         let uri = format!("spiffe://{trust_domain}/keyward/{role}");
         params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params)
+        self.issue(&params)
     }
 
     /// Any certificate: for the odd ones that denial tests need (expired, without a usage, a foreign name).
-    pub fn issue(&self, params: CertificateParams) -> Result<Issued, CaError> {
+    pub fn issue(&self, params: &CertificateParams) -> Result<Issued, CaError> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Issued { cert_pem: certificate.pem(), key_pem: key.serialize_pem(), ca_pem: self.cert_pem() })

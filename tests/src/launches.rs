@@ -75,7 +75,8 @@ pub async fn round(stand: &Stand, count: usize) -> anyhow::Result<Cost> {
     });
     stream::iter(launches).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     let calls = stand.emulator.calls();
-    let count = |wanted: fn(u16) -> bool| calls.matching(|call: &CallCount| call.vault == "acme" && wanted(call.status));
+    let count =
+        |wanted: fn(u16) -> bool| calls.matching(|call: &CallCount| call.vault == "acme" && wanted(call.status));
     Ok(Cost {
         reads: count(|status| status == 200),
         challenges: count(|status| status == 401),

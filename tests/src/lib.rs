@@ -2,4 +2,9 @@
 //! take this one as a development dependency.
 
 pub mod ca;
+pub mod launches;
+pub mod process;
+pub mod programs;
+pub mod quickstart;
+pub mod stand;
 pub mod vault;

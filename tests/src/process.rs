@@ -1,8 +1,7 @@
 //! A program under observation: every line it prints is kept, can be waited for, and is searched for values.
 
 use std::{
-    fmt,
-    io,
+    fmt, io,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -20,7 +19,7 @@ use tokio::{
 pub const MARKER: &str = concat!("kw", "canary");
 
 /// The longest anything here is waited for. It bounds a hang and is no part of any measurement.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running program. Dropping it kills it.
 pub struct Process {
@@ -92,11 +91,8 @@ impl Process {
         let system = |source| ProcessError::System { name: name.to_owned(), source };
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().map_err(system)?;
-        let lines = Arc::new(Lines {
-            seen: Mutex::default(),
-            count: watch::Sender::new(0),
-            open: watch::Sender::new(2),
-        });
+        let lines =
+            Arc::new(Lines { seen: Mutex::default(), count: watch::Sender::new(0), open: watch::Sender::new(2) });
         let mut pumps = JoinSet::new();
         if let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) {
             pumps.spawn(pump(stdout, From::Stdout, Arc::clone(&lines)));
@@ -107,13 +103,23 @@ impl Process {
 
     /// The first line, printed already or yet to come, of which `wanted` makes something.
     pub async fn line<T>(&self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> Result<T, ProcessError> {
+        self.nth_line(1, what, wanted).await
+    }
+
+    /// The `nth` such line, counted from 1.
+    pub async fn nth_line<T>(
+        &self,
+        nth: usize,
+        what: &str,
+        wanted: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, ProcessError> {
         let mut count = self.lines.count.subscribe();
         let mut open = self.lines.open.subscribe();
         let found = async {
             loop {
                 let ended = *open.borrow_and_update() == 0;
                 count.borrow_and_update();
-                if let Some(found) = self.lines.lock().iter().find_map(|(_, line)| wanted(line)) {
+                if let Some(found) = self.lines.lock().iter().filter_map(|(_, line)| wanted(line)).nth(nth - 1) {
                     return Some(found);
                 }
                 if ended {

@@ -1,7 +1,7 @@
 //! `cargo quickstart`: the whole chain on one machine, step by step, for people.
 
-pub mod deployment;
 pub mod by_hand;
+pub mod deployment;
 
 use std::{
     fs, io,
@@ -71,13 +71,15 @@ async fn launch(
     options: &Options,
     steps: &mut Steps,
 ) -> anyhow::Result<ExitStatus> {
-    let this = std::env::current_exe()?.display().to_string();
+    // Not this process's own file: the build of step 1 may just have replaced it.
+    let this = stand.programs.path("quickstart")?.display().to_string();
     let names = deployment.environment.iter().map(|(name, _)| name.clone());
     let command: Vec<String> = match options.command.as_slice() {
         [] => [this, SHOW.to_owned()].into_iter().chain(names).collect(),
         command => command.to_vec(),
     };
-    let shown = if options.command.is_empty() { "a program that shows its environment".to_owned() } else { command.join(" ") };
+    let shown =
+        if options.command.is_empty() { "a program that shows its environment".to_owned() } else { command.join(" ") };
     steps.begin(&format!("keyward-launcher exec -- {shown}"))?;
     for (name, value) in &deployment.environment {
         steps.note(&format!("{name}={value}"))?;
@@ -98,7 +100,11 @@ fn describe(stand: &Stand, steps: &mut Steps) -> io::Result<()> {
         steps.note(&format!("vault {name:<8} {}", stand.emulator.vault_url(&name)))?;
     }
     steps.note(&format!("Entra          {}", stand.emulator.authority()))?;
-    steps.note(&format!("broker         {} (gRPC), http://{} (/livez /readyz /metrics)", stand.broker_url(), stand.admin))
+    steps.note(&format!(
+        "broker         {} (gRPC), http://{} (/livez /readyz /metrics)",
+        stand.broker_url(),
+        stand.admin
+    ))
 }
 
 fn plan() -> anyhow::Result<Plan> {

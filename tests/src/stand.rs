@@ -90,7 +90,8 @@ impl Stand {
     pub async fn start(plan: Plan) -> Result<Self, StandError> {
         let programs = Programs::build()?;
         let emulator = Emulator::builder().objects_yaml(&plan.objects).start().await?;
-        let directory = tempfile::tempdir().map_err(|source| StandError::File { path: std::env::temp_dir(), source })?;
+        let directory =
+            tempfile::tempdir().map_err(|source| StandError::File { path: std::env::temp_dir(), source })?;
         let ca = TestCa::new("Keyward test CA")?;
         let files = Files { root: directory.path() };
         files.prepare(&emulator, &ca)?;
@@ -105,8 +106,7 @@ impl Stand {
         let broker = Process::spawn("keyward-broker", command.stdin(Stdio::null()))?;
         let serving = |line: &str| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            let fields = line.get("fields").filter(|fields| fields["message"] == "serving")?;
-            let address = |name: &str| fields[name].as_str()?.parse::<SocketAddr>().ok();
+            let address = |name: &str| line[name].as_str()?.parse::<SocketAddr>().ok();
             address("grpc").zip(address("admin"))
         };
         let (grpc, admin) = broker.line("where it serves", serving).await?;
@@ -138,7 +138,12 @@ impl Stand {
     }
 
     /// The launcher on `command`, with nothing in its environment but what it needs and `environment`.
-    pub fn launcher(&self, token: &Path, environment: &[(&str, &str)], command: &[&str]) -> Result<Command, StandError> {
+    pub fn launcher(
+        &self,
+        token: &Path,
+        environment: &[(&str, &str)],
+        command: &[&str],
+    ) -> Result<Command, StandError> {
         let mut launcher = Command::new(self.programs.path("keyward-launcher")?);
         launcher
             .args(["exec", "--"])

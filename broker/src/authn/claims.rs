@@ -1,22 +1,26 @@
-//! Which claims make a caller. Pure.
-//!
-//! Source: <https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#schema-for-service-account-private-claims>
+//! From verified claims to a caller: who issued the token, for whom, until when, and into which pod.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use keyward_proto::TOKEN_AUDIENCE;
 use serde::Deserialize;
 
-use super::{AuthnError, Caller};
+use super::{AUDIENCE, AuthnError, Caller, quote};
 
-/// How far ahead of ours the issuer's clock may be. A token's end is not stretched.
+/// Clocks differ. It helps only a token that is too young: one that has expired stays expired.
 const LEEWAY: Duration = Duration::from_secs(30);
+
+/// The longest DNS subdomain, which bounds the names of pods, service accounts and nodes.
+const MAX_NAME: usize = 253;
+/// The longest DNS label, which bounds the names of namespaces.
+const MAX_LABEL: usize = 63;
+/// A UID is a UUID, or for a static pod a hash.
+const MAX_UID: usize = 64;
 
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
     sub: String,
-    aud: OneOrMany,
+    aud: Audience,
     exp: u64,
     nbf: Option<u64>,
     iat: Option<u64>,
@@ -26,7 +30,7 @@ struct Claims {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+enum Audience {
     One(String),
     Many(Vec<String>),
 }
@@ -35,139 +39,210 @@ enum OneOrMany {
 struct Kubernetes {
     namespace: String,
     serviceaccount: Named,
-    pod: Option<Named>,
+    pod: Option<Identified>,
     node: Option<Named>,
 }
 
 #[derive(Deserialize)]
 struct Named {
     name: String,
-    #[serde(default)]
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    name: String,
     uid: String,
 }
 
-/// The caller that `payload`, whose signature was verified, speaks of at the time `now`.
-///
-/// The audience must be ours alone: a token that is also for another service could be replayed to us by it.
-pub fn caller(payload: &[u8], issuer: &str, now: SystemTime) -> Result<Caller, AuthnError> {
-    let claims: Claims =
-        serde_json::from_slice(payload).map_err(|_| AuthnError::Malformed("claims are missing or of another type"))?;
+/// Reads claims whose signature has been verified.
+pub(super) fn caller(claims: &[u8], issuer: &str, now: SystemTime) -> Result<Caller, AuthnError> {
+    let claims: Claims = serde_json::from_slice(claims)
+        .map_err(|_| AuthnError::Malformed("its claims are not those of a Kubernetes service account token"))?;
     if claims.iss != issuer {
-        return Err(AuthnError::WrongIssuer);
+        return Err(AuthnError::WrongIssuer { found: quote(&claims.iss), expected: issuer.to_owned() });
     }
-    let ours = match &claims.aud {
-        OneOrMany::One(audience) => audience == TOKEN_AUDIENCE,
-        OneOrMany::Many(audiences) => matches!(audiences.as_slice(), [only] if only == TOKEN_AUDIENCE),
-    };
-    if !ours {
-        return Err(AuthnError::WrongAudience);
-    }
-    check_times(&claims, now)?;
-    pod(claims)
-}
-
-fn check_times(claims: &Claims, now: SystemTime) -> Result<(), AuthnError> {
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    if now >= Duration::from_secs(claims.exp) {
-        return Err(AuthnError::Expired);
-    }
-    let to_come = |seconds: Option<u64>| seconds.is_some_and(|seconds| Duration::from_secs(seconds) > now + LEEWAY);
-    if to_come(claims.nbf) || to_come(claims.iat) { Err(AuthnError::NotYetValid) } else { Ok(()) }
-}
-
-fn pod(claims: Claims) -> Result<Caller, AuthnError> {
-    let Kubernetes { namespace, serviceaccount, pod, node } = claims.kubernetes.ok_or(AuthnError::NotPodBound)?;
-    let pod = pod.filter(|pod| !pod.name.is_empty() && !pod.uid.is_empty()).ok_or(AuthnError::NotPodBound)?;
-    if claims.sub != format!("system:serviceaccount:{namespace}:{}", serviceaccount.name) {
-        return Err(AuthnError::Malformed("subject and kubernetes.io claims name different service accounts"));
-    }
-    let names = [&namespace, &serviceaccount.name, &pod.name, &pod.uid];
-    if names.iter().any(|name| name.is_empty() || name.len() > 253) {
-        return Err(AuthnError::Malformed("a name in it is empty or too long"));
+    check_audience(&claims.aud)?;
+    let expires = check_time(&claims, now)?;
+    let kubernetes = claims.kubernetes.ok_or(AuthnError::NotPodBound)?;
+    let pod = kubernetes.pod.ok_or(AuthnError::NotPodBound)?;
+    let node = kubernetes.node.map(|node| node.name);
+    check_names(&kubernetes.namespace, &kubernetes.serviceaccount.name, &pod, node.as_deref())?;
+    if claims.sub != format!("system:serviceaccount:{}:{}", kubernetes.namespace, kubernetes.serviceaccount.name) {
+        return Err(AuthnError::Malformed("its subject is not the service account that it names"));
     }
     Ok(Caller {
-        namespace,
-        service_account: serviceaccount.name,
+        namespace: kubernetes.namespace,
+        service_account: kubernetes.serviceaccount.name,
         pod_name: pod.name,
         pod_uid: pod.uid,
-        node: node.map(|node| node.name).filter(|name| name.len() <= 253),
+        node,
+        expires,
     })
+}
+
+/// Exactly our audience. Whoever else a token is for has seen it, and could show it here as its own.
+fn check_audience(audience: &Audience) -> Result<(), AuthnError> {
+    let found = match audience {
+        Audience::One(one) => std::slice::from_ref(one),
+        Audience::Many(many) => many,
+    };
+    if found == [AUDIENCE] {
+        return Ok(());
+    }
+    Err(AuthnError::WrongAudience { found: format!("`{}`", quote(&found.join(", "))) })
+}
+
+fn check_time(claims: &Claims, now: SystemTime) -> Result<SystemTime, AuthnError> {
+    let at = |seconds| {
+        SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_secs(seconds))
+            .ok_or(AuthnError::Malformed("one of its times is beyond all clocks"))
+    };
+    let expires = at(claims.exp)?;
+    if let Ok(since) = now.duration_since(expires) {
+        return Err(AuthnError::Expired { since });
+    }
+    for start in [claims.nbf, claims.iat].into_iter().flatten() {
+        if at(start)?.duration_since(now).is_ok_and(|ahead| ahead > LEEWAY) {
+            return Err(AuthnError::NotYetValid);
+        }
+    }
+    Ok(expires)
+}
+
+/// They go into audit lines: bounded, and only the characters that Kubernetes allows.
+fn check_names(namespace: &str, service_account: &str, pod: &Identified, node: Option<&str>) -> Result<(), AuthnError> {
+    let uid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let subdomain = |byte: u8| label(byte) || byte == b'.';
+    let valid = fits(namespace, MAX_LABEL, label)
+        && fits(service_account, MAX_NAME, subdomain)
+        && fits(&pod.name, MAX_NAME, subdomain)
+        && fits(&pod.uid, MAX_UID, uid)
+        && node.is_none_or(|node| fits(node, MAX_NAME, subdomain));
+    if valid { Ok(()) } else { Err(AuthnError::Malformed("one of its names is no name in Kubernetes")) }
+}
+
+fn fits(text: &str, longest: usize, allowed: impl Fn(u8) -> bool) -> bool {
+    (1..=longest).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::testing::{EXPIRES, ISSUER, NOW, claims};
     use super::*;
 
-    const ISSUER: &str = "https://issuer.example";
-
-    fn good() -> Value {
-        json!({
-            "iss": ISSUER, "sub": "system:serviceaccount:shop:checkout", "aud": ["keyward-broker"],
-            "exp": 2_000, "nbf": 900, "iat": 900,
-            "kubernetes.io": {
-                "namespace": "shop", "serviceaccount": {"name": "checkout", "uid": "s"},
-                "pod": {"name": "checkout-1", "uid": "p"}, "node": {"name": "node-1", "uid": "n"},
-            },
-        })
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)
     }
 
-    fn at(seconds: u64, claims: &Value) -> Result<Caller, AuthnError> {
-        caller(claims.to_string().as_bytes(), ISSUER, UNIX_EPOCH + Duration::from_secs(seconds))
-    }
-
-    #[test]
-    fn a_pods_own_token_makes_a_caller() {
-        let caller = at(1_000, &good()).unwrap();
-        assert_eq!((caller.namespace.as_str(), caller.service_account.as_str()), ("shop", "checkout"));
-        assert_eq!((caller.pod_name.as_str(), caller.pod_uid.as_str()), ("checkout-1", "p"));
-        assert_eq!(caller.node.as_deref(), Some("node-1"));
+    /// The verdict on good claims with one member replaced, `null` removing it.
+    fn with(pointer: &str, value: Value) -> Result<Caller, AuthnError> {
+        let mut claims = claims();
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
+        let parent = claims.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        if value.is_null() {
+            parent.remove(member).unwrap();
+        } else {
+            parent.insert(member.to_owned(), value);
+        }
+        caller(claims.to_string().as_bytes(), ISSUER, now())
     }
 
     #[test]
-    fn one_claim_that_is_off_refuses_the_token() {
-        let malformed = |error: &AuthnError| matches!(error, AuthnError::Malformed(_));
-        for (pointer, value, expected) in [
-            ("/iss", json!("https://issuer.example/"), Some(AuthnError::WrongIssuer)),
-            ("/aud", json!("https://kubernetes.default.svc"), Some(AuthnError::WrongAudience)),
-            ("/aud", json!(["keyward-broker", "other"]), Some(AuthnError::WrongAudience)),
-            ("/aud", json!([]), Some(AuthnError::WrongAudience)),
-            ("/aud", json!(["keyward-broker-2"]), Some(AuthnError::WrongAudience)),
-            ("/exp", json!(1_000), Some(AuthnError::Expired)),
-            ("/nbf", json!(1_031), Some(AuthnError::NotYetValid)),
-            ("/iat", json!(1_031), Some(AuthnError::NotYetValid)),
-            ("/kubernetes.io", Value::Null, Some(AuthnError::NotPodBound)),
-            ("/kubernetes.io/pod", Value::Null, Some(AuthnError::NotPodBound)),
-            ("/kubernetes.io/pod/uid", json!(""), Some(AuthnError::NotPodBound)),
-            ("/kubernetes.io/namespace", json!("bank"), None),
-            ("/kubernetes.io/serviceaccount/name", json!("other"), None),
-            ("/kubernetes.io/pod/name", json!("x".repeat(254)), None),
-            ("/sub", json!("system:node:node-1"), None),
-            ("/exp", json!("2000"), None),
-            ("/exp", json!(-1), None),
+    fn a_projected_token_names_its_pod() {
+        let expected = Caller {
+            namespace: "shop".into(),
+            service_account: "web".into(),
+            pod_name: "web-0".into(),
+            pod_uid: "3f1c2d8e-0000-4000-8000-000000000001".into(),
+            node: Some("node-1.example".into()),
+            expires: SystemTime::UNIX_EPOCH + Duration::from_secs(EXPIRES),
+        };
+        assert_eq!(caller(claims().to_string().as_bytes(), ISSUER, now()), Ok(expected.clone()));
+        assert_eq!(with("/kubernetes.io/node", Value::Null), Ok(Caller { node: None, ..expected }));
+    }
+
+    #[test]
+    fn only_exactly_our_audience_is_accepted() {
+        for good in [json!("keyward-broker"), json!(["keyward-broker"])] {
+            assert!(with("/aud", good.clone()).is_ok(), "{good}");
+        }
+        for (bad, found) in [
+            (json!("https://kubernetes.default.svc"), "`https://kubernetes.default.svc`"),
+            (json!(["keyward-broker", "vault"]), "`keyward-broker, vault`"),
+            (json!(["keyward-broker", "keyward-broker"]), "`keyward-broker, keyward-broker`"),
+            (json!("Keyward-Broker"), "`Keyward-Broker`"),
+            (json!([]), "``"),
+            (json!("a\nb"), "`a\\nb`"),
         ] {
-            let mut claims = good();
-            *claims.pointer_mut(pointer).unwrap() = value.clone();
-            let error = at(1_000, &claims).unwrap_err();
-            let right = expected.as_ref().map_or_else(|| malformed(&error), |expected| *expected == error);
-            assert!(right, "{pointer} = {value}: {error}");
+            assert_eq!(with("/aud", bad), Err(AuthnError::WrongAudience { found: found.into() }));
+        }
+        let Err(AuthnError::WrongAudience { found }) = with("/aud", json!("x".repeat(9_999))) else { panic!() };
+        assert_eq!(found.len(), 130);
+    }
+
+    #[test]
+    fn another_issuer_is_refused_however_alike() {
+        for found in ["https://other.example", "https://issuer.example/", "https://ISSUER.example", ""] {
+            let expected = AuthnError::WrongIssuer { found: found.into(), expected: ISSUER.into() };
+            assert_eq!(with("/iss", json!(found)), Err(expected));
         }
     }
 
     #[test]
-    fn an_audience_may_be_a_string_and_small_clock_differences_do_no_harm() {
-        let mut claims = good();
-        claims["aud"] = json!("keyward-broker");
-        claims["nbf"] = json!(1_030);
-        assert!(at(1_000, &claims).is_ok());
+    fn expiry_is_exact_and_the_start_has_leeway() {
+        assert_eq!(with("/exp", json!(NOW)), Err(AuthnError::Expired { since: Duration::ZERO }));
+        assert_eq!(with("/exp", json!(NOW - 5)), Err(AuthnError::Expired { since: Duration::from_secs(5) }));
+        assert!(with("/exp", json!(NOW + 1)).is_ok());
+        for start in ["/nbf", "/iat"] {
+            assert!(with(start, json!(NOW + 30)).is_ok(), "{start}");
+            assert_eq!(with(start, json!(NOW + 31)), Err(AuthnError::NotYetValid), "{start}");
+            assert!(with(start, Value::Null).is_ok(), "{start}");
+        }
     }
 
     #[test]
-    fn what_is_no_object_is_malformed() {
-        for payload in ["", "null", "[]", "\"x\"", "{}"] {
-            let refused = caller(payload.as_bytes(), ISSUER, UNIX_EPOCH);
-            assert!(matches!(refused, Err(AuthnError::Malformed(_))), "{payload}");
+    fn a_token_without_a_pod_is_refused() {
+        for pointer in ["/kubernetes.io", "/kubernetes.io/pod"] {
+            assert_eq!(with(pointer, Value::Null), Err(AuthnError::NotPodBound), "{pointer}");
         }
+    }
+
+    #[test]
+    fn claims_that_lack_contradict_or_overflow_are_malformed() {
+        for (pointer, value) in [
+            ("/iss", Value::Null),
+            ("/sub", Value::Null),
+            ("/aud", Value::Null),
+            ("/exp", Value::Null),
+            ("/exp", json!("never")),
+            ("/exp", json!(u64::MAX)),
+            ("/nbf", json!(-1)),
+            ("/sub", json!("system:serviceaccount:bank:web")),
+            ("/sub", json!("system:serviceaccount:shop:web:x")),
+            ("/sub", json!("system:node:node-1")),
+            ("/kubernetes.io/namespace", json!("bank")),
+            ("/kubernetes.io/namespace", json!("")),
+            ("/kubernetes.io/namespace", json!("a".repeat(64))),
+            ("/kubernetes.io/serviceaccount/name", json!("root")),
+            ("/kubernetes.io/pod/name", json!("a".repeat(254))),
+            ("/kubernetes.io/pod/name", json!("web\n0")),
+            ("/kubernetes.io/pod/uid", json!("")),
+            ("/kubernetes.io/pod/uid", Value::Null),
+            ("/kubernetes.io/pod/uid", json!("a".repeat(65))),
+            ("/kubernetes.io/node/name", json!("../etc")),
+        ] {
+            let verdict = with(pointer, value.clone());
+            assert!(matches!(verdict, Err(AuthnError::Malformed(_))), "{pointer} {value}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_member_given_twice_is_malformed() {
+        let text = claims().to_string().replacen('{', r#"{"aud":"keyward-broker","#, 1);
+        assert!(matches!(caller(text.as_bytes(), ISSUER, now()), Err(AuthnError::Malformed(_))));
     }
 }

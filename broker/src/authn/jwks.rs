@@ -1,210 +1,194 @@
-//! `--authn jwks`: tokens verified offline by the issuer's published keys.
+//! Verifies tokens offline, against the issuer's published keys.
 //!
-//! A token signed with a key that is not known makes the keys be read again, at most once in ten seconds for all callers
-//! together: that is how a rotation is followed, and how a flood of invented key ids stays cheap. Keys once read are
-//! kept while the issuer is down.
+//! Two halves share the keys: [`JwksAuthenticator`] uses them, [`KeyRefresher`] is the one task that reads them. A
+//! caller with an unknown key asks the task and waits, so that a caller who gives up stops no fetch, and no number of
+//! callers starts a second one.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use reqwest::Client;
-use tokio::sync::Mutex;
+use keyward_kit::ready::Guard;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use super::{
     Authenticator, AuthnError, Caller, claims,
-    jws::{Jws, VerifyingKey},
-    keys::{Keys, Location},
+    jws::Jws,
+    keys::{KeySet, PublicKey},
+    quote,
+    source::KeySource,
 };
 
-const READ_AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// A key that its issuer no longer publishes is forgotten within this.
-const KEPT_AT_MOST: Duration = Duration::from_secs(600);
-
-/// What tells the time: for keys' ages and for tokens.
-pub trait Clock: Send + Sync {
-    /// The wall clock's time.
-    fn now(&self) -> SystemTime;
+/// How often keys are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Unasked, so that a key the issuer withdraws stops verifying.
+    pub refresh: Duration,
+    /// At least between two reads: made-up key names must not become load on the issuer. It is the pause after a
+    /// failure too.
+    pub pause: Duration,
 }
 
-/// The machine's own clock.
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
+impl Default for Pace {
+    fn default() -> Self {
+        Self { refresh: Duration::from_mins(5), pause: Duration::from_secs(10) }
     }
 }
 
-/// The issuer and what is known of its keys.
+/// How long a caller waits for keys being read; longer than a read takes at most.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// The keys, and how the last attempt to read them went.
+#[derive(Clone, Debug, Default)]
+struct Keys {
+    known: Option<Arc<KeySet>>,
+    attempts: u64,
+    last: Option<Instant>,
+    fault: Option<String>,
+}
+
+impl Keys {
+    fn get(&self, kid: &str) -> Option<PublicKey> {
+        self.known.as_ref()?.get(kid).cloned()
+    }
+
+    fn is_recent(&self, pause: Duration) -> bool {
+        self.last.is_some_and(|last| last.elapsed() < pause)
+    }
+
+    /// Why `kid` is not there. While the issuer does not answer, a key that is unknown may just be new.
+    fn missing(&self, kid: &str) -> AuthnError {
+        match (&self.fault, &self.known) {
+            (Some(fault), _) => AuthnError::Unavailable(fault.clone()),
+            (None, None) => AuthnError::Unavailable("the issuer's keys are not read yet".to_owned()),
+            (None, Some(_)) => AuthnError::UnknownKey(quote(kid)),
+        }
+    }
+}
+
+struct Shared {
+    keys: watch::Sender<Keys>,
+    wanted: Notify,
+    pace: Pace,
+}
+
+/// Verifies tokens of one issuer.
 pub struct JwksAuthenticator {
     issuer: String,
-    location: Location,
-    client: Client,
-    clock: Box<dyn Clock>,
-    keys: ArcSwap<Known>,
-    reading: Mutex<Option<Attempt>>,
+    shared: Arc<Shared>,
+    clock: fn() -> SystemTime,
 }
 
-#[derive(Default)]
-struct Known {
-    keys: Keys,
-    read_at: Option<SystemTime>,
+/// Reads the issuer's keys; runs for as long as the authenticator is used.
+pub struct KeyRefresher {
+    source: KeySource,
+    shared: Arc<Shared>,
 }
 
-struct Attempt {
-    at: SystemTime,
-    failure: Option<String>,
-}
-
-impl JwksAuthenticator {
-    /// Nothing is read before the first token.
-    pub fn new(issuer: String, location: Location, client: Client, clock: impl Clock + 'static) -> Self {
-        let (keys, reading) = (ArcSwap::default(), Mutex::new(None));
-        Self { issuer, location, client, clock: Box::new(clock), keys, reading }
-    }
-
-    /// Whether `since` lies within the last `span`. A clock that was set back counts as long ago.
-    fn within(&self, span: Duration, since: SystemTime) -> bool {
-        self.clock.now().duration_since(since).is_ok_and(|age| age < span)
-    }
-
-    async fn key(&self, id: &str) -> Result<VerifyingKey, AuthnError> {
-        let known = self.keys.load_full();
-        let fresh = known.read_at.is_some_and(|at| self.within(KEPT_AT_MOST, at));
-        if let (Some(key), true) = (known.keys.get(id), fresh) {
-            return Ok(key.clone());
-        }
-        let failure = self.read_again(&known).await;
-        let known = self.keys.load();
-        match (known.keys.get(id), known.read_at, failure) {
-            (Some(key), ..) => Ok(key.clone()),
-            // Never read, or perhaps rotated since: nobody can say that the key is not the issuer's.
-            (None, _, Some(reason)) => Err(AuthnError::Unavailable(reason)),
-            (None, None, None) => Err(AuthnError::Unavailable("the issuer's keys were never read".to_owned())),
-            (None, Some(_), None) => Err(AuthnError::UnknownKey),
-        }
-    }
-
-    /// Reads the keys unless somebody just did; returns why the last attempt failed. All who wait share one attempt.
-    async fn read_again(&self, seen: &Arc<Known>) -> Option<String> {
-        let mut reading = self.reading.lock().await;
-        if !Arc::ptr_eq(seen, &self.keys.load()) {
-            return None;
-        }
-        if let Some(attempt) = reading.as_ref().filter(|attempt| self.within(READ_AGAIN_AFTER, attempt.at)) {
-            return attempt.failure.clone();
-        }
-        let failure = match self.location.read(&self.client).await {
-            Ok(keys) => {
-                self.keys.store(Arc::new(Known { keys, read_at: Some(self.clock.now()) }));
-                None
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the issuer's keys cannot be read");
-                Some(error.to_string())
-            }
-        };
-        *reading = Some(Attempt { at: self.clock.now(), failure: failure.clone() });
-        failure
-    }
+/// The two halves for tokens whose `iss` is exactly `issuer`. Until the second runs, the first has no keys.
+pub fn jwks(issuer: &str, source: KeySource, pace: Pace) -> (JwksAuthenticator, KeyRefresher) {
+    let shared = Arc::new(Shared { keys: watch::Sender::default(), wanted: Notify::new(), pace });
+    let authenticator =
+        JwksAuthenticator { issuer: issuer.to_owned(), shared: Arc::clone(&shared), clock: SystemTime::now };
+    (authenticator, KeyRefresher { source, shared })
 }
 
 #[async_trait]
 impl Authenticator for JwksAuthenticator {
     async fn authenticate(&self, token: &str) -> Result<Caller, AuthnError> {
+        if token.is_empty() {
+            return Err(AuthnError::Missing);
+        }
         let jws = Jws::parse(token)?;
-        let key = self.key(&jws.key_id).await?;
-        claims::caller(&jws.verify(&key)?, &self.issuer, self.clock.now())
+        let key = self.key(jws.kid()).await?;
+        claims::caller(&jws.verify(&key)?, &self.issuer, (self.clock)())
+    }
+}
+
+impl JwksAuthenticator {
+    async fn key(&self, kid: &str) -> Result<PublicKey, AuthnError> {
+        let mut keys = self.shared.keys.subscribe();
+        let seen = keys.borrow().clone();
+        if let Some(key) = seen.get(kid) {
+            return Ok(key);
+        }
+        if seen.is_recent(self.shared.pace.pause) {
+            return Err(seen.missing(kid));
+        }
+        self.shared.wanted.notify_one();
+        let read = keys.wait_for(|keys| keys.attempts > seen.attempts);
+        match timeout(PATIENCE, read).await {
+            Ok(Ok(keys)) => keys.get(kid).ok_or_else(|| keys.missing(kid)),
+            _ => Err(AuthnError::Unavailable(format!("the issuer's keys were not read within {PATIENCE:?}"))),
+        }
+    }
+}
+
+impl KeyRefresher {
+    /// Reads the keys at once, every [`Pace::refresh`], and when asked, until `shutdown`. Drops `started` when there
+    /// are keys. Keys once read stay in use while the issuer does not answer.
+    pub async fn run(self, started: Guard, shutdown: CancellationToken) -> Result<(), Infallible> {
+        let mut started = Some(started);
+        loop {
+            let read = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                read = self.refresh() => read,
+            };
+            if read {
+                drop(started.take());
+            }
+            let wait = if read { self.shared.pace.refresh } else { self.shared.pace.pause };
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = self.asked_or(Instant::now() + wait) => {}
+            }
+        }
+    }
+
+    async fn asked_or(&self, due: Instant) {
+        loop {
+            tokio::select! {
+                () = sleep_until(due) => return,
+                () = self.shared.wanted.notified() => {
+                    // Whoever asked before the last attempt ended has had its answer by it.
+                    if !self.shared.keys.borrow().is_recent(self.shared.pace.pause) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn refresh(&self) -> bool {
+        let outcome = self.source.fetch().await;
+        let read = outcome.is_ok();
+        self.shared.keys.send_modify(|keys| {
+            keys.attempts += 1;
+            keys.last = Some(Instant::now());
+            match outcome {
+                Ok(set) => {
+                    if keys.known.is_none() {
+                        info!(keys = set.len(), source = ?self.source, "issuer's keys read");
+                    }
+                    (keys.known, keys.fault) = (Some(Arc::new(set)), None);
+                }
+                Err(error) => {
+                    warn!(%error, kept = keys.known.is_some(), "the issuer's keys could not be read");
+                    keys.fault = Some(error.to_string());
+                }
+            }
+        });
+        read
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, path::Path, sync::atomic::AtomicU64, sync::atomic::Ordering};
-
-    use super::*;
-    use crate::authn::{keys, testing::Signer};
-
-    const ISSUER: &str = "https://issuer.example";
-
-    /// Stands where it is set to.
-    #[derive(Clone, Default)]
-    struct Stopped(Arc<AtomicU64>);
-
-    impl Clock for Stopped {
-        fn now(&self) -> SystemTime {
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 + self.0.load(Ordering::SeqCst))
-        }
-    }
-
-    fn publish(file: &Path, signers: &[&Signer]) {
-        let keys: Vec<_> = signers.iter().map(|signer| signer.jwk()).collect();
-        fs::write(file, serde_json::json!({ "keys": keys }).to_string()).unwrap();
-    }
-
-    fn authenticator(file: &Path, clock: &Stopped) -> JwksAuthenticator {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let location = Location::File(file.to_owned());
-        JwksAuthenticator::new(ISSUER.to_owned(), location, keys::client(None).unwrap(), clock.clone())
-    }
-
-    #[tokio::test]
-    async fn a_rotation_is_followed_but_not_at_every_unknown_key() {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), Stopped::default());
-        let file = dir.path().join("keys.json");
-        let (old, new) = (Signer::new("old"), Signer::new("new"));
-        publish(&file, &[&old]);
-        let authenticator = authenticator(&file, &clock);
-        assert_eq!(authenticator.authenticate(&old.pod_token(ISSUER)).await.unwrap().namespace, "shop");
-        publish(&file, &[&old, &new]);
-        let too_soon = authenticator.authenticate(&new.pod_token(ISSUER)).await;
-        assert_eq!(too_soon, Err(AuthnError::UnknownKey));
-        clock.0.store(10, Ordering::SeqCst);
-        authenticator.authenticate(&new.pod_token(ISSUER)).await.unwrap();
-        authenticator.authenticate(&old.pod_token(ISSUER)).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_key_that_is_withdrawn_is_forgotten() {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), Stopped::default());
-        let file = dir.path().join("keys.json");
-        let (old, new) = (Signer::new("old"), Signer::new("new"));
-        publish(&file, &[&old]);
-        let authenticator = authenticator(&file, &clock);
-        authenticator.authenticate(&old.pod_token(ISSUER)).await.unwrap();
-        publish(&file, &[&new]);
-        clock.0.store(KEPT_AT_MOST.as_secs(), Ordering::SeqCst);
-        assert_eq!(authenticator.authenticate(&old.pod_token(ISSUER)).await, Err(AuthnError::UnknownKey));
-    }
-
-    #[tokio::test]
-    async fn keys_are_kept_while_the_issuer_is_down_and_without_any_nothing_is_guessed() {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), Stopped::default());
-        let file = dir.path().join("keys.json");
-        let (signer, stranger) = (Signer::new("known"), Signer::new("stranger"));
-        let authenticator = authenticator(&file, &clock);
-        let refused = authenticator.authenticate(&signer.pod_token(ISSUER)).await;
-        assert!(matches!(refused, Err(AuthnError::Unavailable(_))), "{refused:?}");
-        publish(&file, &[&signer]);
-        clock.0.store(10, Ordering::SeqCst);
-        authenticator.authenticate(&signer.pod_token(ISSUER)).await.unwrap();
-        fs::remove_file(&file).unwrap();
-        clock.0.store(10 + KEPT_AT_MOST.as_secs(), Ordering::SeqCst);
-        authenticator.authenticate(&signer.pod_token(ISSUER)).await.unwrap();
-        let refused = authenticator.authenticate(&stranger.pod_token(ISSUER)).await;
-        assert!(matches!(refused, Err(AuthnError::Unavailable(_))), "{refused:?}");
-    }
-
-    #[tokio::test]
-    async fn a_key_of_the_same_name_from_another_hand_is_refused() {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), Stopped::default());
-        let file = dir.path().join("keys.json");
-        publish(&file, &[&Signer::new("k")]);
-        let refused = authenticator(&file, &clock).authenticate(&Signer::new("k").pod_token(ISSUER)).await;
-        assert_eq!(refused, Err(AuthnError::BadSignature));
-    }
-}
+mod tests;

@@ -1,180 +1,112 @@
-//! The issuer's public keys: a JSON Web Key Set (RFC 7517), from a file, a URL or by OpenID discovery.
+//! A JSON Web Key Set (RFC 7517) → keys that can verify a signature.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::collections::HashMap;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use reqwest::{Client, redirect};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
+};
 use serde::Deserialize;
-use url::Url;
+use serde_json::Value;
 
-use super::jws::VerifyingKey;
-
-const MAX_BODY: usize = 1 << 20;
+/// More keys than any issuer publishes at a time.
 const MAX_KEYS: usize = 100;
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Uncompressed, as ring wants a point and SEC 1 writes it.
+const UNCOMPRESSED: u8 = 4;
 
-/// The keys by their ids.
-pub type Keys = HashMap<String, VerifyingKey>;
+/// Signature algorithms (RFC 7518) that are accepted: public-key ones only, as a key that verifies here is public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Rs256,
+    Rs384,
+    Rs512,
+    Es256,
+    Es384,
+}
 
-/// Where the keys are.
+impl Algorithm {
+    /// From `alg`, which is compared with case.
+    pub(super) fn parse(alg: &str) -> Option<Self> {
+        match alg {
+            "RS256" => Some(Self::Rs256),
+            "RS384" => Some(Self::Rs384),
+            "RS512" => Some(Self::Rs512),
+            "ES256" => Some(Self::Es256),
+            "ES384" => Some(Self::Es384),
+            _ => None,
+        }
+    }
+}
+
+/// A key of the issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// At `ISSUER/.well-known/openid-configuration`, in its `jwks_uri`.
-    Discovery(Url),
-    /// There.
-    At(Url),
-    /// In a file, for clusters whose issuer cannot be reached.
-    File(PathBuf),
+pub(super) struct PublicKey {
+    material: Material,
+    /// Where the issuer restricts the key to one.
+    only: Option<Algorithm>,
 }
 
-/// Why there are no keys.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// The flags say nothing that can be used.
-    #[error("{flag} `{value}` is not an https URL{or}")]
-    Location {
-        /// Which flag.
-        flag: &'static str,
-        /// What it says.
-        value: String,
-        /// What else it may be.
-        or: &'static str,
-    },
-    /// The file of CA certificates.
-    #[error("KEYWARD_JWKS_CA_FILE {path}: {reason}", path = path.display())]
-    Ca {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The file of keys.
-    #[error("{path}: {source}", path = path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The issuer.
-    #[error("{url}: {reason}")]
-    Fetch {
-        /// Which URL.
-        url: Url,
-        /// Why.
-        reason: String,
-    },
-    /// What was read is no key set, or holds no key of use.
-    #[error("{0} holds no RSA, P-256 or P-384 key with a `kid`")]
-    NoKeys(String),
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Material {
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    P256(Vec<u8>),
+    P384(Vec<u8>),
 }
 
-impl Location {
-    /// From the flags: `--jwks` where it is set, else discovery at the issuer.
-    pub fn new(issuer: &str, jwks: Option<&str>) -> Result<Self, KeysError> {
-        let https = |text: &str| Url::parse(text).ok().filter(|url| url.scheme() == "https");
-        match jwks {
-            Some(text) if !text.contains("://") => Ok(Self::File(PathBuf::from(text))),
-            Some(text) => https(text).map(Self::At).ok_or_else(|| KeysError::Location {
-                flag: "--jwks",
-                value: text.to_owned(),
-                or: " and not a file",
-            }),
-            None => https(issuer).map(Self::Discovery).ok_or_else(|| KeysError::Location {
-                flag: "--jwks-issuer",
-                value: issuer.to_owned(),
-                or: "; give its keys with --jwks",
-            }),
+impl PublicKey {
+    /// Whether this key made `signature` over `message`. The key decides what algorithms it is for, not the token.
+    pub(super) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        if self.only.is_some_and(|only| only != algorithm) {
+            return false;
         }
-    }
-
-    /// Reads the keys.
-    pub async fn read(&self, client: &Client) -> Result<Keys, KeysError> {
-        match self {
-            Self::File(path) => {
-                let text = tokio::fs::read(path).await;
-                let text = text.map_err(|source| KeysError::File { path: path.clone(), source })?;
-                parse(&text, &path.display().to_string())
+        let rsa = |parameters: &RsaParameters, n, e| {
+            RsaPublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok()
+        };
+        match (&self.material, algorithm) {
+            (Material::Rsa { n, e }, Algorithm::Rs256) => rsa(&RSA_PKCS1_2048_8192_SHA256, n, e),
+            (Material::Rsa { n, e }, Algorithm::Rs384) => rsa(&RSA_PKCS1_2048_8192_SHA384, n, e),
+            (Material::Rsa { n, e }, Algorithm::Rs512) => rsa(&RSA_PKCS1_2048_8192_SHA512, n, e),
+            (Material::P256(point), Algorithm::Es256) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature).is_ok()
             }
-            Self::At(url) => parse(&fetch(client, url).await?, url.as_str()),
-            Self::Discovery(issuer) => {
-                let url = discovered(client, issuer).await?;
-                parse(&fetch(client, &url).await?, url.as_str())
+            (Material::P384(point), Algorithm::Es384) => {
+                UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point).verify(message, signature).is_ok()
             }
+            _ => false,
         }
     }
 }
 
-/// A client that trusts the system's roots and those of `ca_file`, follows no redirect and uses no proxy.
-pub fn client(ca_file: Option<&PathBuf>) -> Result<Client, KeysError> {
-    let builder = Client::builder()
-        .https_only(true)
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(TIMEOUT / 2)
-        .timeout(TIMEOUT);
-    let Some(path) = ca_file else {
-        let failed =
-            |error: reqwest::Error| KeysError::Ca { path: PathBuf::from("(system)"), reason: error.to_string() };
-        return builder.build().map_err(failed);
-    };
-    let refused = |reason: String| KeysError::Ca { path: path.clone(), reason };
-    let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-    let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| refused(error.to_string()))?;
-    if roots.is_empty() {
-        return Err(refused("it holds no certificate".to_owned()));
-    }
-    builder.tls_certs_merge(roots).build().map_err(|error| refused(error.to_string()))
-}
+/// The issuer's keys by `kid`.
+#[derive(Clone, Debug)]
+pub(super) struct KeySet(HashMap<String, PublicKey>);
 
-async fn discovered(client: &Client, issuer: &Url) -> Result<Url, KeysError> {
-    #[derive(Deserialize)]
-    struct Configuration {
-        jwks_uri: String,
-    }
-    // The path of the issuer stays in front (OpenID Connect Discovery 1.0, 4.1).
-    let text = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
-    let failed = |reason: &str| KeysError::Fetch { url: issuer.clone(), reason: reason.to_owned() };
-    let url = Url::parse(&text).map_err(|_| failed("no URL can be made of the issuer"))?;
-    let body = fetch(client, &url).await?;
-    let configuration: Configuration =
-        serde_json::from_slice(&body).map_err(|_| failed("its discovery document has no jwks_uri"))?;
-    let keys = Url::parse(&configuration.jwks_uri).ok().filter(|url| url.scheme() == "https");
-    keys.ok_or_else(|| failed("its jwks_uri is not an https URL"))
-}
-
-async fn fetch(client: &Client, url: &Url) -> Result<Vec<u8>, KeysError> {
-    let failed = |reason: String| KeysError::Fetch { url: url.clone(), reason };
-    let cause = |error: reqwest::Error| failed(root_cause(&error));
-    let mut response = client.get(url.clone()).send().await.map_err(cause)?;
-    if !response.status().is_success() {
-        return Err(failed(format!("it answered {}", response.status())));
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(cause)? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(failed("its answer is larger than 1 MiB".to_owned()));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).last().map_or_else(String::new, ToString::to_string)
+/// Why a document is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum KeySetError {
+    /// Not `{"keys": […]}`.
+    #[error("it is no JSON Web Key Set")]
+    Malformed,
+    /// Nothing in it can verify a token.
+    #[error("it holds no RSA, P-256 or P-384 key for signatures that has a `kid`")]
+    Empty,
+    /// More than is sane.
+    #[error("it holds more than {MAX_KEYS} keys")]
+    TooMany,
 }
 
 #[derive(Deserialize)]
-struct KeySet {
-    keys: Vec<serde_json::Value>,
+struct Document {
+    keys: Vec<Value>,
 }
 
 #[derive(Deserialize)]
-struct Key {
-    kid: String,
+struct Jwk {
     kty: String,
-    #[serde(rename = "use")]
-    usage: Option<String>,
+    kid: String,
+    r#use: Option<String>,
+    alg: Option<String>,
     crv: Option<String>,
     n: Option<String>,
     e: Option<String>,
@@ -182,81 +114,136 @@ struct Key {
     y: Option<String>,
 }
 
-/// The keys of use in a set; others are passed over, as RFC 7517 asks. Without any the set is refused.
-pub fn parse(text: &[u8], place: &str) -> Result<Keys, KeysError> {
-    let none = || KeysError::NoKeys(place.to_owned());
-    let set: KeySet = serde_json::from_slice(text).map_err(|_| none())?;
-    let keys: Keys = set
-        .keys
-        .into_iter()
-        .filter_map(|key| serde_json::from_value::<Key>(key).ok())
-        .filter(|key| key.usage.as_deref().is_none_or(|usage| usage == "sig"))
-        .filter_map(|key| Some((key.kid.clone(), verifying_key(&key)?)))
-        .take(MAX_KEYS)
-        .collect();
-    if keys.is_empty() { Err(none()) } else { Ok(keys) }
+impl KeySet {
+    /// Reads a document. Keys for other purposes are skipped, as RFC 7517 section 5 asks.
+    pub(super) fn parse(document: &[u8]) -> Result<Self, KeySetError> {
+        let Document { keys } = serde_json::from_slice(document).map_err(|_| KeySetError::Malformed)?;
+        if keys.len() > MAX_KEYS {
+            return Err(KeySetError::TooMany);
+        }
+        let mut set = HashMap::new();
+        for jwk in keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok()) {
+            if let Some(key) = usable(&jwk) {
+                // The first of a name holds: which of two would verify must not depend on the order of a map.
+                set.entry(jwk.kid).or_insert(key);
+            }
+        }
+        if set.is_empty() { Err(KeySetError::Empty) } else { Ok(Self(set)) }
+    }
+
+    pub(super) fn get(&self, kid: &str) -> Option<&PublicKey> {
+        self.0.get(kid)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
-fn verifying_key(key: &Key) -> Option<VerifyingKey> {
-    let decode = |part: &Option<String>| URL_SAFE_NO_PAD.decode(part.as_ref()?).ok();
-    let point = |length: usize| {
-        let (x, y) = (decode(&key.x)?, decode(&key.y)?);
-        // SEC 1, 2.3.3: an uncompressed point.
-        (x.len() == length && y.len() == length).then(|| [&[4], x.as_slice(), y.as_slice()].concat())
-    };
-    match (key.kty.as_str(), key.crv.as_deref()) {
-        ("RSA", _) => {
-            // ring refuses a modulus that begins with a zero byte, which some issuers write.
-            let n: Vec<u8> = decode(&key.n)?.into_iter().skip_while(|byte| *byte == 0).collect();
-            Some(VerifyingKey::Rsa { n, e: decode(&key.e)? })
-        }
-        ("EC", Some("P-256")) => point(32).map(VerifyingKey::P256),
-        ("EC", Some("P-384")) => point(48).map(VerifyingKey::P384),
-        _ => None,
+fn usable(jwk: &Jwk) -> Option<PublicKey> {
+    if jwk.r#use.as_deref().is_some_and(|purpose| purpose != "sig") {
+        return None;
     }
+    let only = match jwk.alg.as_deref() {
+        None => None,
+        Some(alg) => Some(Algorithm::parse(alg)?),
+    };
+    let material = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
+        ("RSA", _) => Material::Rsa { n: number(jwk.n.as_ref()?)?, e: number(jwk.e.as_ref()?)? },
+        ("EC", Some("P-256")) => Material::P256(point(jwk, 32)?),
+        ("EC", Some("P-384")) => Material::P384(point(jwk, 48)?),
+        _ => return None,
+    };
+    Some(PublicKey { material, only })
+}
+
+/// A big-endian number. Some issuers write a leading zero, which ring refuses.
+fn number(text: &str) -> Option<Vec<u8>> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let first = bytes.iter().position(|byte| *byte != 0)?;
+    Some(bytes[first..].to_vec())
+}
+
+fn point(jwk: &Jwk, size: usize) -> Option<Vec<u8>> {
+    let mut point = vec![UNCOMPRESSED];
+    for coordinate in [jwk.x.as_ref()?, jwk.y.as_ref()?] {
+        let bytes = URL_SAFE_NO_PAD.decode(coordinate).ok()?;
+        if bytes.len() != size {
+            return None;
+        }
+        point.extend(bytes);
+    }
+    Some(point)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::testing::Signer;
     use super::*;
 
-    #[test]
-    fn keys_of_use_are_taken_and_others_passed_over() {
-        let part = |length: usize| URL_SAFE_NO_PAD.encode(vec![7; length]);
-        let set = json!({"keys": [
-            {"kid": "rsa", "kty": "RSA", "n": URL_SAFE_NO_PAD.encode([0, 9, 9]), "e": "AQAB", "alg": "RS256"},
-            {"kid": "p256", "kty": "EC", "crv": "P-256", "x": part(32), "y": part(32), "use": "sig"},
-            {"kid": "p384", "kty": "EC", "crv": "P-384", "x": part(48), "y": part(48)},
-            {"kid": "short", "kty": "EC", "crv": "P-256", "x": part(31), "y": part(32)},
-            {"kid": "encryption", "kty": "RSA", "n": "CQ", "e": "AQAB", "use": "enc"},
-            {"kid": "symmetric", "kty": "oct", "k": "AAAA"},
-            {"kty": "RSA", "n": "CQ", "e": "AQAB"},
-            "not a key",
-        ]});
-        let keys = parse(set.to_string().as_bytes(), "here").unwrap();
-        let mut ids: Vec<_> = keys.keys().map(String::as_str).collect();
-        ids.sort_unstable();
-        assert_eq!(ids, ["p256", "p384", "rsa"]);
-        assert_eq!(keys["rsa"], VerifyingKey::Rsa { n: vec![9, 9], e: vec![1, 0, 1] });
+    fn parse(keys: &Value) -> Result<KeySet, KeySetError> {
+        KeySet::parse(json!({ "keys": keys }).to_string().as_bytes())
+    }
+
+    fn altered(member: &str, value: Value) -> Value {
+        let mut jwk = Signer::ec("k").jwk();
+        jwk[member] = value;
+        jwk
     }
 
     #[test]
-    fn a_set_without_keys_of_use_is_named() {
-        for text in ["", "{}", r#"{"keys": []}"#, r#"{"keys": [{"kid": "a", "kty": "oct", "k": "AA"}]}"#] {
-            let error = parse(text.as_bytes(), "https://issuer.example/jwks").unwrap_err().to_string();
-            assert!(error.starts_with("https://issuer.example/jwks holds no"), "{error}");
+    fn keys_for_other_purposes_are_skipped() {
+        for skipped in [
+            json!({ "kty": "oct", "kid": "k", "k": "AAAA" }),
+            altered("use", json!("enc")),
+            altered("alg", json!("HS256")),
+            altered("crv", json!("P-521")),
+            altered("x", json!("AAAA")),
+            altered("y", Value::Null),
+            altered("kid", Value::Null),
+            json!("no key"),
+        ] {
+            assert_eq!(parse(&json!([skipped])).unwrap_err(), KeySetError::Empty, "{skipped}");
+            let set = parse(&json!([skipped, Signer::rsa("good").jwk()])).unwrap();
+            assert_eq!((set.len(), set.get("good").is_some()), (1, true));
         }
     }
 
     #[test]
-    fn a_location_is_https_or_a_file() {
-        assert!(matches!(Location::new("https://i.example", None), Ok(Location::Discovery(_))));
-        assert!(matches!(Location::new("anything", Some("https://i.example/keys")), Ok(Location::At(_))));
-        assert!(matches!(Location::new("anything", Some("/etc/keys.json")), Ok(Location::File(_))));
-        for (issuer, jwks) in [("http://i.example", None), ("i", None), ("https://i", Some("http://i.example/keys"))] {
-            assert!(matches!(Location::new(issuer, jwks), Err(KeysError::Location { .. })), "{issuer} {jwks:?}");
+    fn a_leading_zero_in_a_number_is_read_past() {
+        let mut jwk = Signer::rsa("k").jwk();
+        let plain = parse(&json!([jwk])).unwrap();
+        let mut padded = vec![0];
+        padded.extend(URL_SAFE_NO_PAD.decode(jwk["n"].as_str().unwrap()).unwrap());
+        jwk["n"] = json!(URL_SAFE_NO_PAD.encode(padded));
+        assert_eq!(parse(&json!([jwk])).unwrap().get("k"), plain.get("k"));
+    }
+
+    #[test]
+    fn a_key_restricted_to_one_algorithm_verifies_no_other() {
+        let signer = Signer::rsa("k");
+        let mut jwk = signer.jwk();
+        jwk["alg"] = json!("RS512");
+        let signature = signer.raw_signature(b"message");
+        let verify = |jwk: &Value| parse(&json!([jwk])).unwrap().get("k").unwrap().clone();
+        assert!(verify(&signer.jwk()).verify(Algorithm::Rs256, b"message", &signature));
+        assert!(!verify(&jwk).verify(Algorithm::Rs256, b"message", &signature));
+    }
+
+    #[test]
+    fn the_first_key_of_a_name_holds() {
+        let (first, second) = (Signer::ec("k"), Signer::ec("k"));
+        let set = parse(&json!([first.jwk(), second.jwk()])).unwrap();
+        assert_eq!(set.get("k"), first.key_set().get("k"));
+    }
+
+    #[test]
+    fn documents_that_are_no_key_set_are_refused() {
+        for text in ["", "[]", "{}", r#"{"keys":{}}"#, "<html>"] {
+            assert_eq!(KeySet::parse(text.as_bytes()).unwrap_err(), KeySetError::Malformed, "{text}");
         }
+        assert_eq!(parse(&json!(vec![Signer::ec("k").jwk(); 101])).unwrap_err(), KeySetError::TooMany);
     }
 }

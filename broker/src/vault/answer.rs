@@ -25,7 +25,7 @@ use crate::vault::{
 const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
 
 /// The longest pause a vault may ask for; a longer one is taken for a mistake.
-const MAX_PAUSE: Duration = Duration::from_secs(3600);
+const MAX_PAUSE: Duration = Duration::from_hours(1);
 
 /// The codes that Key Vault is known to give for a refusal. Others are reported as `other`.
 const REFUSALS: [&str; 6] = [

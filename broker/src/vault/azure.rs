@@ -64,7 +64,7 @@ pub enum ConnectError {
         /// The vault.
         origin: Origin,
         /// What the SDK says; it quotes tenant and client, never a secret.
-        cause: azure_core::Error,
+        cause: Box<azure_core::Error>,
     },
     /// The SDK refuses the endpoint.
     #[error("{origin} cannot be opened: {cause}")]
@@ -72,7 +72,7 @@ pub enum ConnectError {
         /// The vault.
         origin: Origin,
         /// What the SDK says.
-        cause: azure_core::Error,
+        cause: Box<azure_core::Error>,
     },
 }
 
@@ -117,7 +117,7 @@ impl AzureVaults {
         };
         let identity = self
             .identity(identity, &authority)
-            .map_err(|cause| ConnectError::Identity { origin: origin.clone(), cause })?;
+            .map_err(|cause| ConnectError::Identity { origin: origin.clone(), cause: Box::new(cause) })?;
         AzureVault::open(Opening {
             origin: origin.clone(),
             audience: cloud::audience(cloud),
@@ -126,7 +126,7 @@ impl AzureVaults {
             api_version: self.config.api_version.clone(),
             timeout: self.config.timeout,
         })
-        .map_err(|cause| ConnectError::Endpoint { origin: origin.clone(), cause })
+        .map_err(|cause| ConnectError::Endpoint { origin: origin.clone(), cause: Box::new(cause) })
     }
 
     /// The one sign-in of that identity at that authority. Kept only while a vault uses it, so that identities which

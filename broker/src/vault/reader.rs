@@ -68,30 +68,30 @@ impl AzureVault {
         // The SDK's check wants the vault's host below the audience's, which holds in Azure's clouds and nowhere else.
         // Elsewhere `ScopedCredential`, which knows the audience beforehand, has to suffice.
         let verify_challenge_resource = Some(origin.is_known_cloud());
-        let endpoint = origin.to_string();
+        let endpoint = Arc::new(origin.to_string());
         let credential = move || ScopedCredential::new(audience, identity.clone());
-        let secrets = {
-            let (endpoint, options) = (
-                endpoint.clone(),
-                SecretClientOptions {
-                    api_version: api_version.clone(),
-                    client_options: client_options.clone(),
-                    verify_challenge_resource,
-                },
-            );
-            Lane::new(credential.clone(), move |by| SecretClient::new(&endpoint, by, Some(options.clone())))?
-        };
-        let certificates = {
-            let (endpoint, options) = (
-                endpoint.clone(),
-                CertificateClientOptions {
-                    api_version: api_version.clone(),
-                    client_options: client_options.clone(),
-                    verify_challenge_resource,
-                },
-            );
-            Lane::new(credential.clone(), move |by| CertificateClient::new(&endpoint, by, Some(options.clone())))?
-        };
+
+        let (vault, options) = (
+            endpoint.clone(),
+            SecretClientOptions {
+                api_version: api_version.clone(),
+                client_options: client_options.clone(),
+                verify_challenge_resource,
+            },
+        );
+        let secrets = Lane::new(credential.clone(), move |by| SecretClient::new(&vault, by, Some(options.clone())))?;
+
+        let (vault, options) = (
+            endpoint.clone(),
+            CertificateClientOptions {
+                api_version: api_version.clone(),
+                client_options: client_options.clone(),
+                verify_challenge_resource,
+            },
+        );
+        let certificates =
+            Lane::new(credential.clone(), move |by| CertificateClient::new(&vault, by, Some(options.clone())))?;
+
         let options = KeyClientOptions { api_version, client_options, verify_challenge_resource };
         let keys = Lane::new(credential, move |by| KeyClient::new(&endpoint, by, Some(options.clone())))?;
         Ok(Self { origin, timeout, secrets, certificates, keys })
@@ -100,10 +100,10 @@ impl AzureVault {
     async fn secret(&self, name: &ObjectName, pinned: Option<&ObjectVersion>) -> Result<Part<RawSecret>, ReadError> {
         let options =
             SecretClientGetSecretOptions { secret_version: pinned.map(ToString::to_string), ..Default::default() };
-        let turn = self.secrets.enter().await.map_err(failed)?;
+        let turn = self.secrets.enter().await.map_err(|error| failed(&error))?;
         let response = turn.client().get_secret(name.as_str(), Some(options)).await;
         drop(turn);
-        let mut secret = response.and_then(Response::into_model).map_err(failed)?;
+        let mut secret = response.and_then(Response::into_model).map_err(|error| failed(&error))?;
         let value = secret.value.take().map(SecretBytes::from);
 
         let version =
@@ -120,10 +120,10 @@ impl AzureVault {
             certificate_version: pinned.map(ToString::to_string),
             ..Default::default()
         };
-        let turn = self.certificates.enter().await.map_err(failed)?;
+        let turn = self.certificates.enter().await.map_err(|error| failed(&error))?;
         let response = turn.client().get_certificate(name.as_str(), Some(options)).await;
         drop(turn);
-        let certificate = response.and_then(Response::into_model).map_err(failed)?;
+        let certificate = response.and_then(Response::into_model).map_err(|error| failed(&error))?;
 
         let id = certificate.id.as_deref();
         let version = answer::identifier::version(id, &self.origin, ObjectKind::Certificate, name, pinned)?;
@@ -140,10 +140,10 @@ impl AzureVault {
         pinned: Option<&ObjectVersion>,
     ) -> Result<Part<Map<String, Value>>, ReadError> {
         let options = KeyClientGetKeyOptions { key_version: pinned.map(ToString::to_string), ..Default::default() };
-        let turn = self.keys.enter().await.map_err(failed)?;
+        let turn = self.keys.enter().await.map_err(|error| failed(&error))?;
         let response = turn.client().get_key(name.as_str(), Some(options)).await;
         drop(turn);
-        let key = response.and_then(Response::into_model).map_err(failed)?;
+        let key = response.and_then(Response::into_model).map_err(|error| failed(&error))?;
 
         let jwk = key.key.ok_or_else(|| ReadError::Malformed("it has no `key`".to_owned()))?;
         let version = answer::identifier::version(jwk.kid.as_deref(), &self.origin, ObjectKind::Key, name, pinned)?;
@@ -176,8 +176,8 @@ impl<B> Part<B> {
     }
 }
 
-fn failed(error: azure_core::Error) -> ReadError {
-    answer::read_error(&error, OffsetDateTime::now_utc())
+fn failed(error: &azure_core::Error) -> ReadError {
+    answer::read_error(error, OffsetDateTime::now_utc())
 }
 
 fn attributes(

@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 
 use super::{
     server::{Answer, Ca, Server},
-    world::{Seen, World, any_secret, challenging, current},
+    world::{Seen, World, any_secret, challenging, current, tokens},
 };
 
 /// Far above what any of these should take, far below for ever.
@@ -82,7 +82,8 @@ async fn a_redirect_is_not_followed() {
     let ca = Ca::new();
     let elsewhere = Server::start(&ca, any_secret).await;
     let target = format!("{}/secrets/db/", elsewhere.origin);
-    let world = World::new(move |_| Answer::with(302, &[("location", &target)], "")).await;
+    let world =
+        World::trusting(&ca, challenging(move |_| Answer::with(302, &[("location", &target)], "")), tokens()).await;
     let error = world.reader().read(&current("db")).await.unwrap_err();
     assert_eq!(error, ReadError::Malformed("status 302".to_owned()));
     assert!(elsewhere.calls().is_empty());
@@ -122,7 +123,7 @@ async fn readers_behind_a_hanging_first_call_give_up_in_time_too() {
     world.timeout = SHORT;
     let reader = world.reader();
     let object = current("db");
-    let reads = (0..20).map(|_| reader.read(&object));
+    let reads = (0..100).map(|_| reader.read(&object));
     let all = tokio::time::timeout(PATIENCE, futures::future::join_all(reads)).await.unwrap();
     assert!(all.iter().all(|read| matches!(read, Err(ReadError::Unreachable(_)))));
     assert!(world.seen.all().iter().all(|(_, status)| status.is_none()), "given up is counted as unanswered");

@@ -27,27 +27,27 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// One request, as it arrived.
 #[derive(Clone, Debug)]
-pub struct Call {
-    pub method: String,
-    pub host: String,
-    pub target: String,
-    pub authorization: Option<String>,
-    pub body: String,
+pub(crate) struct Call {
+    pub(crate) method: String,
+    pub(crate) host: String,
+    pub(crate) target: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) body: String,
 }
 
 /// What to answer.
-pub enum Answer {
+pub(crate) enum Answer {
     Reply(Response),
     /// Nothing, ever.
     Hang,
 }
 
 impl Answer {
-    pub fn json(status: u16, body: impl ToString) -> Self {
+    pub(crate) fn json(status: u16, body: impl ToString) -> Self {
         Self::with(status, &[("content-type", "application/json")], body)
     }
 
-    pub fn with(status: u16, headers: &[(&'static str, &str)], body: impl ToString) -> Self {
+    pub(crate) fn with(status: u16, headers: &[(&'static str, &str)], body: impl ToString) -> Self {
         let mut response = (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response();
         for (name, value) in headers {
             response.headers_mut().insert(*name, value.parse().unwrap());
@@ -55,20 +55,20 @@ impl Answer {
         Self::Reply(response)
     }
 
-    pub fn body(body: Body) -> Self {
+    pub(crate) fn body(body: Body) -> Self {
         Self::Reply(body.into_response())
     }
 }
 
 /// A running server; gone when dropped.
-pub struct Server {
-    pub origin: Origin,
+pub(crate) struct Server {
+    pub(crate) origin: Origin,
     calls: Arc<Mutex<Vec<Call>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Server {
-    pub async fn start(ca: &Ca, answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(ca: &Ca, answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let origin = Origin::parse(&format!("https://{}", tcp.local_addr().unwrap())).unwrap();
         let listener = Tls { tcp, acceptor: ca.acceptor() };
@@ -90,7 +90,7 @@ impl Server {
         Self { origin, calls, _tasks: tasks }
     }
 
-    pub fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
     }
 }
@@ -136,17 +136,17 @@ impl Listener for Tls {
 }
 
 /// A certificate authority of one test.
-pub struct Ca(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 impl Ca {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::{
-    server::{Answer, Call},
+    server::{Answer, Ca, Call, Server},
     world::{CHALLENGE, World, any_secret, challenge, challenging, current, tokens},
 };
 
@@ -185,12 +185,13 @@ async fn an_authority_that_hangs_or_talks_nonsense_is_the_reason_given() {
 
 #[tokio::test]
 async fn an_authority_s_redirect_carries_no_secret_elsewhere() {
-    let thief = World::with_entra(any_secret, tokens()).await;
-    let target = format!("{}/steal", thief.entra.origin);
-    let world =
-        World::with_entra(challenging(any_secret), move |_| Answer::with(307, &[("location", &target)], "")).await;
+    let ca = Ca::new();
+    let thief = Server::start(&ca, tokens()).await;
+    let target = format!("{}/steal", thief.origin);
+    let entra = move |_: &Call| Answer::with(307, &[("location", &target)], "");
+    let world = World::trusting(&ca, challenging(any_secret), entra).await;
     assert!(matches!(world.reader().read(&current("db")).await, Err(ReadError::NoToken(_))));
-    assert!(thief.entra.calls().is_empty());
+    assert!(thief.calls().is_empty());
 }
 
 #[tokio::test]

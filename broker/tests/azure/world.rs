@@ -26,50 +26,57 @@ use tempfile::NamedTempFile;
 
 use super::server::{Answer, Ca, Call, Server};
 
-pub const V1: &str = "11111111111111111111111111111111";
-pub const V2: &str = "22222222222222222222222222222222";
-pub const CHALLENGE: &str =
+pub(crate) const V1: &str = "11111111111111111111111111111111";
+pub(crate) const V2: &str = "22222222222222222222222222222222";
+pub(crate) const CHALLENGE: &str =
     r#"Bearer authorization="https://login.example/tenant", resource="https://vault.azure.net""#;
 
 /// Everything a test of one vault needs.
-pub struct World {
-    pub ca: Ca,
-    pub vault: Server,
-    pub entra: Server,
-    pub seen: Arc<Seen>,
-    pub timeout: Duration,
-    pub identity: IdentityConfig,
+pub(crate) struct World {
+    pub(crate) vault: Server,
+    pub(crate) entra: Server,
+    pub(crate) seen: Arc<Seen>,
+    pub(crate) timeout: Duration,
+    pub(crate) identity: IdentityConfig,
     ca_file: NamedTempFile,
 }
 
 impl World {
     /// A vault that challenges whoever comes without a token, and answers the others by `answer`.
-    pub async fn new(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn new(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
         Self::open(challenging(answer)).await
     }
 
     /// A vault that answers by `answer` alone.
-    pub async fn open(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn open(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
         Self::with_entra(answer, tokens()).await
     }
 
-    pub async fn with_entra(
+    pub(crate) async fn with_entra(
         vault: impl Fn(&Call) -> Answer + Send + Sync + 'static,
         entra: impl Fn(&Call) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let ca = Ca::new();
+        Self::trusting(&Ca::new(), vault, entra).await
+    }
+
+    /// As a part of a larger world, where `ca` vouches for other servers too.
+    pub(crate) async fn trusting(
+        ca: &Ca,
+        vault: impl Fn(&Call) -> Answer + Send + Sync + 'static,
+        entra: impl Fn(&Call) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let mut ca_file = NamedTempFile::new().unwrap();
         ca_file.write_all(ca.pem().as_bytes()).unwrap();
-        let (vault, entra) = (Server::start(&ca, vault).await, Server::start(&ca, entra).await);
+        let (vault, entra) = (Server::start(ca, vault).await, Server::start(ca, entra).await);
         let identity = IdentityConfig::ClientSecret {
             tenant_id: "tenant-1".to_owned(),
             client_id: "client-1".to_owned(),
             secret: "kwcanary client secret".into(),
         };
-        Self { ca, vault, entra, seen: Arc::default(), timeout: Duration::from_secs(15), identity, ca_file }
+        Self { vault, entra, seen: Arc::default(), timeout: Duration::from_secs(15), identity, ca_file }
     }
 
-    pub fn vaults(&self) -> AzureVaults {
+    pub(crate) fn vaults(&self) -> AzureVaults {
         let config = AzureConfig {
             authority_host: Some(self.entra.origin.clone()),
             roots: Roots::Only(self.ca_file.path().to_owned()),
@@ -79,26 +86,26 @@ impl World {
         AzureVaults::new(config, self.seen.clone()).unwrap()
     }
 
-    pub fn try_reader(&self) -> Result<AzureVault, ConnectError> {
+    pub(crate) fn try_reader(&self) -> Result<AzureVault, ConnectError> {
         self.vaults().connect(&self.vault.origin, Cloud::AzurePublic, &self.identity, self.seen.clone())
     }
 
-    pub fn reader(&self) -> AzureVault {
+    pub(crate) fn reader(&self) -> AzureVault {
         self.try_reader().unwrap()
     }
 
     /// `(path, authorization)` of the vault's calls in order.
-    pub fn vault_calls(&self) -> Vec<(String, Option<String>)> {
+    pub(crate) fn vault_calls(&self) -> Vec<(String, Option<String>)> {
         self.vault.calls().into_iter().map(|call| (call.target, call.authorization)).collect()
     }
 }
 
 /// Counts every request by what it was and how it was answered.
 #[derive(Default)]
-pub struct Seen(Mutex<Vec<(Operation, Option<u16>)>>);
+pub(crate) struct Seen(Mutex<Vec<(Operation, Option<u16>)>>);
 
 impl Seen {
-    pub fn all(&self) -> Vec<(Operation, Option<u16>)> {
+    pub(crate) fn all(&self) -> Vec<(Operation, Option<u16>)> {
         self.0.lock().unwrap().clone()
     }
 }
@@ -110,7 +117,7 @@ impl RequestObserver for Seen {
 }
 
 /// A token endpoint that issues `token-1`, `token-2`, …
-pub fn tokens() -> impl Fn(&Call) -> Answer + Send + Sync {
+pub(crate) fn tokens() -> impl Fn(&Call) -> Answer + Send + Sync {
     let issued = AtomicUsize::new(0);
     move |_| {
         let number = issued.fetch_add(1, Ordering::SeqCst) + 1;
@@ -120,27 +127,27 @@ pub fn tokens() -> impl Fn(&Call) -> Answer + Send + Sync {
 }
 
 /// A vault's door: no token, no entry.
-pub fn challenging(answer: impl Fn(&Call) -> Answer + Send + Sync) -> impl Fn(&Call) -> Answer + Send + Sync {
+pub(crate) fn challenging(answer: impl Fn(&Call) -> Answer + Send + Sync) -> impl Fn(&Call) -> Answer + Send + Sync {
     move |call| if call.authorization.is_some() { answer(call) } else { challenge(CHALLENGE) }
 }
 
-pub fn challenge(challenge: &str) -> Answer {
+pub(crate) fn challenge(challenge: &str) -> Answer {
     Answer::with(401, &[("www-authenticate", challenge)], json!({"error": {"code": "Unauthorized"}}))
 }
 
 /// A vault that holds every secret in version [`V1`], with the value `kwcanary-value`.
-pub fn any_secret(call: &Call) -> Answer {
+pub(crate) fn any_secret(call: &Call) -> Answer {
     let name = call.target.split('/').nth(2).unwrap();
     secret(&format!("https://{}/secrets/{name}/{V1}", call.host))
 }
 
-pub fn secret(id: &str) -> Answer {
+pub(crate) fn secret(id: &str) -> Answer {
     let attributes = json!({"enabled": true, "nbf": 1_000, "exp": 2_000, "created": 10, "updated": 20});
     Answer::json(200, json!({"value": "kwcanary-value", "id": id, "contentType": "text/x", "attributes": attributes}))
 }
 
 /// `secret-1` and the like.
-pub fn object(kind: ObjectKind, name: &str, version: Option<&str>) -> ObjectId {
+pub(crate) fn object(kind: ObjectKind, name: &str, version: Option<&str>) -> ObjectId {
     ObjectId {
         kind,
         name: ObjectName::new(name).unwrap(),
@@ -149,6 +156,6 @@ pub fn object(kind: ObjectKind, name: &str, version: Option<&str>) -> ObjectId {
 }
 
 /// The current version of a secret.
-pub fn current(name: &str) -> ObjectId {
+pub(crate) fn current(name: &str) -> ObjectId {
     object(ObjectKind::Secret, name, None)
 }

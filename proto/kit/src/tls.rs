@@ -2,7 +2,7 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`dir`](self) `dir` | reading the directory, all three files of one moment |
+//! | `dir` | reading the directory, all three files of one moment |
 //! | `config` | what a rustls server is made of here |
 //! | `incoming` | accepted connections with the handshake done, for tonic |
 //! | `admitted` | a socket that keeps its place among the connections allowed |

@@ -53,13 +53,9 @@ impl ObjectName {
     /// Folds to lower case and checks.
     pub fn new(name: &str) -> Result<Self, InvalidName> {
         const RULE: &str = "1 to 127 letters, digits and `-`";
-        let valid = (1..=127).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if valid {
-            Ok(Self(name.to_ascii_lowercase()))
-        } else {
-            Err(InvalidName::new("object name", RULE, name))
-        }
+        let valid =
+            (1..=127).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if valid { Ok(Self(name.to_ascii_lowercase())) } else { Err(InvalidName::new("object name", RULE, name)) }
     }
 
     /// The name, lower case.

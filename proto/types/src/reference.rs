@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn other_values_are_left_alone() {
-        for value in ["", "plain", "db@azure", "azurekeyvault", "me@azurekeyvault.example", "x@azurekeyvault and more"] {
+        for value in ["", "plain", "db@azure", "azurekeyvault", "me@azurekeyvault.example", "x@azurekeyvault and more"]
+        {
             assert_eq!(Reference::parse(value), None, "{value}");
         }
     }

@@ -23,7 +23,8 @@ async fn main() -> ExitCode {
     if let [_, show, names @ ..] = arguments.as_slice()
         && show == SHOW
     {
-        return quickstart::show_environment(names, &mut io::stdout()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        return quickstart::show_environment(names, &mut io::stdout())
+            .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     // The first provider wins; there is no other in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,9 +1,6 @@
 //! `--keep`: commands to try by hand while everything runs.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::{io::Write, path::Path};
 
 use super::deployment::Deployment;
 use crate::stand::Stand;
@@ -40,4 +37,3 @@ pub fn write(stand: &Stand, deployment: &Deployment, token: &Path, out: &mut imp
     out.flush()?;
     Ok(())
 }
-

@@ -44,13 +44,7 @@ impl Attributes {
     /// Of a version made now.
     pub(super) fn new(now: i64, asked: Option<AttributesPatch>) -> Self {
         let asked = asked.unwrap_or_default();
-        Self {
-            enabled: asked.enabled.unwrap_or(true),
-            nbf: asked.nbf,
-            exp: asked.exp,
-            created: now,
-            updated: now,
-        }
+        Self { enabled: asked.enabled.unwrap_or(true), nbf: asked.nbf, exp: asked.exp, created: now, updated: now }
     }
 
     /// Changes what the request names; `updated` moves in any case.

@@ -83,10 +83,8 @@ impl AccessTokens {
     }
 
     fn challenge(&self, demand: &Demand<'_>, message: &str) -> Refusal {
-        let challenge = format!(
-            r#"Bearer authorization="{}/{}", resource="{}""#,
-            self.authority, demand.tenant, demand.resource
-        );
+        let challenge =
+            format!(r#"Bearer authorization="{}/{}", resource="{}""#, self.authority, demand.tenant, demand.resource);
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized", message);
         match HeaderValue::from_str(&challenge) {
             Ok(value) => refusal.with_header(header::WWW_AUTHENTICATE, value),
@@ -133,8 +131,9 @@ mod tests {
             ("expired", tokens.key.sign(&stale).unwrap()),
             ("garbage", "x".to_owned()),
         ] {
-            let response =
-                axum::response::IntoResponse::into_response(tokens.authenticate(&headers(&token), &DEMAND).unwrap_err());
+            let response = axum::response::IntoResponse::into_response(
+                tokens.authenticate(&headers(&token), &DEMAND).unwrap_err(),
+            );
             assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
             let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
             assert_eq!(

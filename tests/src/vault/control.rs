@@ -66,9 +66,9 @@ async fn faults(State(world): State<Arc<World>>) -> Json<Value> {
     Json(json!({"rules": world.faults.rules(), "gates": world.faults.gates()}))
 }
 
-async fn arm(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Response> {
+async fn arm(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Denial> {
     let rule: Rule = parse(&body)?;
-    world.faults.arm(rule).map_err(|error| (StatusCode::TOO_MANY_REQUESTS, error.to_string()).into_response())?;
+    world.faults.arm(rule).map_err(|error| (StatusCode::TOO_MANY_REQUESTS, format!("{error}\n")))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -93,7 +93,7 @@ struct SetClock {
     advance_seconds: Option<u64>,
 }
 
-async fn set_clock(State(world): State<Arc<World>>, body: Bytes) -> Result<Json<Value>, Response> {
+async fn set_clock(State(world): State<Arc<World>>, body: Bytes) -> Result<Json<Value>, Denial> {
     match parse(&body)? {
         SetClock { now: None, advance_seconds: None } => world.clock.follow_system(),
         SetClock { now, advance_seconds } => {
@@ -108,7 +108,10 @@ async fn set_clock(State(world): State<Arc<World>>, body: Bytes) -> Result<Json<
     Ok(Json(json!({"now": world.clock.now()})))
 }
 
+/// What a request gets that cannot be done.
+type Denial = (StatusCode, String);
+
 /// JSON whatever the content type says: people use curl.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
-    serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response())
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Denial> {
+    serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))
 }

@@ -125,9 +125,10 @@ fn grant(world: &World, tenant: &str, form: &Form) -> Result<Value, Denial> {
         Denial::new(StatusCode::BAD_REQUEST, "unauthorized_client", 700_016, text)
     })?;
     prove(world, &identity, form)?;
-    let issued = world.access_tokens.issue(&identity, resource).map_err(|error| {
-        Denial::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", 90_033, error.to_string())
-    })?;
+    let issued = world
+        .access_tokens
+        .issue(&identity, resource)
+        .map_err(|error| Denial::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", 90_033, error.to_string()))?;
     Ok(json!({
         "token_type": "Bearer",
         "expires_in": TOKEN_SECONDS,

@@ -42,6 +42,7 @@ pub enum Fault {
 /// Which calls a fault strikes, and how many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[must_use = "a rule strikes once it is armed"]
 pub struct Rule {
     /// Only calls to this vault (or `entra`, `imds`, `appservice`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +83,11 @@ impl Rule {
     /// The next `times` calls answer 403 for this reason, such as `ForbiddenByRbac`.
     pub fn forbid(times: u64, inner: &str) -> Self {
         Self::next(times, Fault::Status { code: 403, retry_after: None, inner: Some(inner.to_owned()) })
+    }
+
+    /// The next call waits until the gate of this name is released.
+    pub fn hold(gate: &str) -> Self {
+        Self::next(1, Fault::Hold { gate: gate.to_owned() })
     }
 
     /// Of one vault only.
@@ -260,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn a_held_call_waits_for_its_gate() {
         let faults = Arc::new(Faults::default());
-        faults.arm(Rule::next(1, Fault::Hold { gate: "g".into() })).unwrap();
+        faults.arm(Rule::hold("g")).unwrap();
         let gate = faults.gate("g");
         let held = tokio::spawn({
             let faults = faults.clone();
@@ -279,6 +285,6 @@ mod tests {
                 .unwrap();
         assert_eq!(rule, Rule::throttle(2, Some(1)).vault("acme"));
         let rule: Rule = serde_json::from_str(r#"{"fault":{"hold":{"gate":"g"}}}"#).unwrap();
-        assert_eq!(rule, Rule::next(1, Fault::Hold { gate: "g".into() }));
+        assert_eq!(rule, Rule::hold("g"));
     }
 }

@@ -13,9 +13,9 @@ pub struct Identities {
 /// Which managed identity is meant.
 #[derive(Default)]
 pub(super) struct Selector<'a> {
-    pub(super) client_id: Option<&'a str>,
-    pub(super) object_id: Option<&'a str>,
-    pub(super) resource_id: Option<&'a str>,
+    pub(super) client: Option<&'a str>,
+    pub(super) object: Option<&'a str>,
+    pub(super) resource: Option<&'a str>,
 }
 
 impl Identities {
@@ -24,9 +24,9 @@ impl Identities {
     }
 
     /// Sets what the identity of this client id may do; `None` is everything, an empty list nothing.
-    pub fn set_access(&self, client_id: &str, access: Option<Vec<Grant>>) {
+    pub fn set_access(&self, client_id: &str, access: Option<&[Grant]>) {
         for identity in lock(&self.known).iter_mut().filter(|identity| identity.client_id == client_id) {
-            identity.access.clone_from(&access);
+            identity.access = access.map(<[Grant]>::to_vec);
         }
     }
 
@@ -48,14 +48,14 @@ impl Identities {
         let known = lock(&self.known);
         let managed: Vec<&Identity> = known.iter().filter(|identity| identity.managed.is_some()).collect();
         let chosen = match *selector {
-            Selector { client_id: None, object_id: None, resource_id: None } => {
+            Selector { client: None, object: None, resource: None } => {
                 let own = managed.iter().find(|identity| identity.managed == Some(Managed::System));
                 own.or(if managed.len() == 1 { managed.first() } else { None })
             }
-            Selector { client_id, object_id, resource_id } => managed.iter().find(|identity| {
-                client_id.is_some_and(|id| id == identity.client_id)
-                    || object_id.is_some_and(|id| id == object_id_of(identity))
-                    || resource_id.is_some_and(|id| Some(id) == identity.resource_id.as_deref())
+            Selector { client, object, resource } => managed.iter().find(|identity| {
+                client.is_some_and(|id| id == identity.client_id)
+                    || object.is_some_and(|id| id == object_id_of(identity))
+                    || resource.is_some_and(|id| Some(id) == identity.resource_id.as_deref())
             }),
         };
         chosen.map(|identity| (*identity).clone())
@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn a_selector_finds_managed_identities_only() {
         let identities = Identities::new(vec![identity("plain", None), identity("u1", Some(Managed::User))]);
-        let by_object = Selector { object_id: Some("u1-object"), ..Selector::default() };
+        let by_object = Selector { object: Some("u1-object"), ..Selector::default() };
         assert_eq!(chosen(&identities, &by_object).as_deref(), Some("u1"));
-        let plain = Selector { client_id: Some("plain"), ..Selector::default() };
+        let plain = Selector { client: Some("plain"), ..Selector::default() };
         assert_eq!(chosen(&identities, &plain), None);
     }
 
@@ -123,7 +123,7 @@ mod tests {
     fn access_can_be_taken_away() {
         let identities = Identities::new(vec![identity("a", None)]);
         assert!(identities.may("a", "acme", "SecretGet"));
-        identities.set_access("a", Some(Vec::new()));
+        identities.set_access("a", Some(&[]));
         assert!(!identities.may("a", "acme", "SecretGet"));
         identities.set_access("a", None);
         identities.remove("a");

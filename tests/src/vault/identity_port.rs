@@ -35,7 +35,7 @@ async fn jwks(State(world): State<Arc<World>>) -> Json<Value> {
     Json(world.issuer.jwks())
 }
 
-/// Answers as the TokenRequest API does in `status`.
+/// Answers as the `TokenRequest` API does in `status`.
 async fn projected_token(State(world): State<Arc<World>>, body: Bytes) -> Response {
     let asked: ProjectedToken = match serde_json::from_slice(&body) {
         Ok(asked) => asked,

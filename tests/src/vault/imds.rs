@@ -68,9 +68,9 @@ fn token(world: &World, query: &Query) -> Response {
         return deny("invalid_request", "Required query variable 'resource' is missing");
     };
     let selector = Selector {
-        client_id: query.get("client_id").or_else(|| query.get("clientid")),
-        object_id: query.get("object_id").or_else(|| query.get("principal_id")),
-        resource_id: query.get("mi_res_id").or_else(|| query.get("msi_res_id")),
+        client: query.get("client_id").or_else(|| query.get("clientid")),
+        object: query.get("object_id").or_else(|| query.get("principal_id")),
+        resource: query.get("mi_res_id").or_else(|| query.get("msi_res_id")),
     };
     let Some(identity) = world.identities.managed(&selector) else {
         return deny("invalid_request", "Identity not found");

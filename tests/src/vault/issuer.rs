@@ -41,11 +41,7 @@ pub struct ProjectedToken {
 impl ProjectedToken {
     /// A token for a pod, for [`DEFAULT_AUDIENCE`], on node `node-1`, for an hour.
     pub fn for_pod(namespace: &str, service_account: &str, pod: &str) -> Self {
-        Self {
-            pod: Some(pod.to_owned()),
-            node: Some("node-1".to_owned()),
-            ..Self::unbound(namespace, service_account)
-        }
+        Self { pod: Some(pod.to_owned()), node: Some("node-1".to_owned()), ..Self::unbound(namespace, service_account) }
     }
 
     /// A token that is bound to no pod.
@@ -62,6 +58,7 @@ impl ProjectedToken {
     }
 
     /// For another audience.
+    #[must_use]
     pub fn audience(mut self, audience: &str) -> Self {
         self.audiences = vec![audience.to_owned()];
         self

@@ -42,7 +42,7 @@ pub(super) struct SigningKey {
 
 enum Pair {
     Rs256(Box<RsaKeyPair>),
-    Es256(EcdsaKeyPair),
+    Es256(Box<EcdsaKeyPair>),
 }
 
 impl SigningKey {
@@ -60,7 +60,7 @@ impl SigningKey {
         let failed = |error: &dyn std::fmt::Display| SignError::Key(error.to_string());
         let der = EcdsaKeyPair::generate_pkcs8(algorithm, &rng).map_err(|error| failed(&error))?;
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, der.as_ref(), &rng).map_err(|error| failed(&error))?;
-        Ok(Self { kid: kid_of(pair.public_key().as_ref()), pair: Pair::Es256(pair) })
+        Ok(Self { kid: kid_of(pair.public_key().as_ref()), pair: Pair::Es256(Box::new(pair)) })
     }
 
     /// Its id.

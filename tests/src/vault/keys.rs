@@ -88,7 +88,8 @@ fn create(call: &Call) -> Result<Response, Refusal> {
 
 fn import(call: &Call) -> Result<Response, Refusal> {
     let request: ImportRequest = call.json()?;
-    let key: Jwk = request.key.clone().into_iter().filter(|(name, _)| PUBLIC_MEMBERS.contains(&name.as_str())).collect();
+    let key: Jwk =
+        request.key.clone().into_iter().filter(|(name, _)| PUBLIC_MEMBERS.contains(&name.as_str())).collect();
     let has = |names: &[&str]| names.iter().all(|name| key.get(*name).is_some_and(Value::is_string));
     let kty = key.get("kty").and_then(Value::as_str).unwrap_or_default().to_owned();
     let complete = match kty.trim_end_matches("-HSM") {

@@ -97,12 +97,15 @@ pub(super) fn answer<K: Kind>(call: &Call, shelves: &Shelves, id: Option<&str>) 
     Ok(K::bundle(&call.links, item, version))
 }
 
+/// An object and one version of it.
+type Found<'a, B> = (&'a Item<B>, &'a Version<B>);
+
 /// A version, or the 404.
 pub(super) fn find<'a, K: Kind>(
     call: &Call,
     shelves: &'a Shelves,
     id: Option<&str>,
-) -> Result<(&'a Item<K::Body>, &'a Version<K::Body>), Refusal> {
+) -> Result<Found<'a, K::Body>, Refusal> {
     let missing = || Refusal::not_found(K::COLLECTION, call.name());
     let item = K::shelf(shelves).get(call.name()).map_err(|_| missing())?;
     Ok((item, item.version(id).ok_or_else(missing)?))

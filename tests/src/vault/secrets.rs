@@ -76,8 +76,7 @@ fn set(call: &Call) -> Result<Response, Refusal> {
     if request.value.len() > MAX_VALUE {
         return Err(Refusal::bad_parameter(format!("The secret is longer than {MAX_VALUE} bytes.")));
     }
-    let dress =
-        Dress { now: call.now(), attributes: request.attributes, tags: request.tags.unwrap_or_default() };
+    let dress = Dress { now: call.now(), attributes: request.attributes, tags: request.tags.unwrap_or_default() };
     let body = SecretBody { value: request.value, content_type: request.content_type };
     let mut shelves = lock(&call.vault.shelves);
     shelves.put_secret(call.name(), &dress, body).map_err(|error| refused(error, call.name()))?;

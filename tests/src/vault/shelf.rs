@@ -91,10 +91,7 @@ impl<B> Shelf<B> {
 
     /// A live object.
     pub(super) fn get(&self, name: &str) -> Result<&Item<B>, ShelfError> {
-        self.items
-            .get(&name.to_ascii_lowercase())
-            .filter(|item| item.deleted_at.is_none())
-            .ok_or(ShelfError::Missing)
+        self.items.get(&name.to_ascii_lowercase()).filter(|item| item.deleted_at.is_none()).ok_or(ShelfError::Missing)
     }
 
     /// A live object's version, to change it.
@@ -110,10 +107,7 @@ impl<B> Shelf<B> {
 
     /// A deleted object.
     pub(super) fn get_deleted(&self, name: &str) -> Result<&Item<B>, ShelfError> {
-        self.items
-            .get(&name.to_ascii_lowercase())
-            .filter(|item| item.deleted_at.is_some())
-            .ok_or(ShelfError::Missing)
+        self.items.get(&name.to_ascii_lowercase()).filter(|item| item.deleted_at.is_some()).ok_or(ShelfError::Missing)
     }
 
     /// Live objects by name.

@@ -1,5 +1,6 @@
 //! Objects that are there and cannot be served.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use keyward_tests::vault::Rule;
 
 use super::support::{VAULT, launch, secret, secret_of, shop_token, stand};
@@ -8,7 +9,7 @@ const ODD: &str = r#"
 vaults:
   acme:
     secrets:
-      off: {value: kwcanary-off, enabled: false}
+      switched-off: {value: kwcanary-off, enabled: false}
       list: {value: '["kwcanary-list"]'}
       nested: {value: '{"a": {"b": "kwcanary-nested"}}'}
       broken: {value: '{"kwcanary-broken": '}
@@ -16,12 +17,16 @@ vaults:
       plain: {value: kwcanary-plain}
       due: {value: kwcanary-due, exp: 1000000000}
     certificates:
-      locked: {subject: CN=locked, keyType: EC, exportable: false}
-      garbage: {subject: CN=garbage, keyType: EC}
+      locked: {subject: CN=locked, keyType: ec-p256, exportable: false}
+      garbage: {subject: CN=garbage}
+      unsealed: {subject: CN=unsealed}
 identities:
   - clientId: 22222222-2222-2222-2222-222222222222
     federatedSubjects: ["system:serviceaccount:keyward:keyward-broker"]
 "#;
+
+/// A PFX that anybody could have altered: the broker's own fixture.
+const WITHOUT_MAC: &[u8] = include_bytes!("../../../broker/src/render/fixtures/no-mac.pfx");
 
 #[tokio::test]
 async fn each_is_refused_with_its_reason_and_without_its_value() {
@@ -29,7 +34,7 @@ async fn each_is_refused_with_its_reason_and_without_its_value() {
     let map = |name: &str| secret_of("shop", name, "acme", name, json);
     let manifests = [
         VAULT.to_owned(),
-        secret("shop", "off", "secret"),
+        secret("shop", "switched-off", "secret"),
         secret("shop", "gone", "secret"),
         map("list"),
         map("nested"),
@@ -37,11 +42,16 @@ async fn each_is_refused_with_its_reason_and_without_its_value() {
         secret("shop", "nul", "secret"),
         secret("shop", "plain", "secret"),
         secret("shop", "locked", "certificate"),
+        secret("shop", "garbage", "certificate"),
+        secret("shop", "unsealed", "certificate"),
     ]
     .concat();
     let stand = stand(ODD, &manifests).await;
+    let store = stand.emulator.store("acme").unwrap();
+    store.overwrite_secret("garbage", &BASE64_STANDARD.encode("kwcanary, no PFX")).unwrap();
+    store.overwrite_secret("unsealed", &BASE64_STANDARD.encode(WITHOUT_MAC)).unwrap();
     for (reference, code, because) in [
-        ("off@azurekeyvault", 76, "disabled"),
+        ("switched-off@azurekeyvault", 76, "disabled"),
         ("gone@azurekeyvault", 66, "no such object"),
         ("list@azurekeyvault?a", 76, "map"),
         ("nested@azurekeyvault?a", 76, "nested"),
@@ -49,6 +59,8 @@ async fn each_is_refused_with_its_reason_and_without_its_value() {
         ("nul@azurekeyvault", 65, "NUL"),
         ("plain@azurekeyvault?other", 76, "username"),
         ("locked@azurekeyvault?tls.key", 76, "export"),
+        ("garbage@azurekeyvault", 76, "PKCS#12"),
+        ("unsealed@azurekeyvault", 76, "MAC"),
     ] {
         let finished = launch(&stand, &shop_token(), reference).await;
         assert_eq!(finished.status.code(), Some(code), "{reference}: {}", finished.stderr);

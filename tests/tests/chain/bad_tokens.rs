@@ -27,7 +27,8 @@ async fn no_bad_token_gets_past_the_door() {
 
     refused(&stand, "no token", None, "token").await;
     refused(&stand, "no token at all", Some("x"), "token").await;
-    let other_audience = stand.emulator.projected_token(&good.clone().audience("https://kubernetes.default.svc")).unwrap();
+    let other_audience =
+        stand.emulator.projected_token(&good.clone().audience("https://kubernetes.default.svc")).unwrap();
     refused(&stand, "the API server's audience", Some(&other_audience), "audience").await;
     let two = ProjectedToken { audiences: vec!["keyward-broker".into(), "other".into()], ..good.clone() };
     refused(&stand, "two audiences", Some(&stand.emulator.projected_token(&two).unwrap()), "audience").await;
@@ -59,7 +60,11 @@ async fn the_launcher_says_that_its_token_was_refused() {
     let finished = launch(&stand, &shop_token().audience("other"), "db-password@azurekeyvault").await;
     assert_eq!(finished.status.code(), Some(77), "{}", finished.stderr);
     assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
-    assert!(finished.stderr.contains("db-password@azurekeyvault") && finished.stderr.contains("audience"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("db-password@azurekeyvault") && finished.stderr.contains("audience"),
+        "{}",
+        finished.stderr
+    );
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ vaults:
       settings: {value: '{"log.level": "kwcanary-debug"}'}
       flags: {value: "dark-mode: true\nratio: 1.10\n"}
     certificates:
-      shop-tls: {subject: CN=shop.example, keyType: EC, chain: true}
+      shop-tls: {subject: CN=shop.example, keyType: ec-p256, chain: true}
     keys:
       signing: {kty: EC}
 identities:
@@ -87,9 +87,8 @@ async fn a_reference_asked_for_twice_is_one_and_other_variables_stay() {
     let stand = shop(&secret("shop", "db-password", "secret")).await;
     let token = stand.write_token(&shop_token()).unwrap();
     let reference = "db-password@azurekeyvault";
-    let mut launcher = stand
-        .launcher(&token, &[("A", reference), ("B", reference), ("C", "plain")], &["sh", "-c", "env"])
-        .unwrap();
+    let mut launcher =
+        stand.launcher(&token, &[("A", reference), ("B", reference), ("C", "plain")], &["sh", "-c", "env"]).unwrap();
     let finished = Process::spawn_launcher("keyward-launcher", &mut launcher).unwrap().finish().await.unwrap();
     assert!(finished.status.success(), "{}", finished.stderr);
     for line in ["A=kwcanary-db-1", "B=kwcanary-db-1", "C=plain"] {
@@ -162,7 +161,10 @@ async fn the_admin_port_tells_life_readiness_and_counts() {
     let origin = stand.emulator.vault_url("acme");
     for line in [
         r#"keyward_resolve_total{code="OK"} 1"#.to_owned(),
-        format!(r#"keyward_vault_requests_total{{vault="{}",operation="get_secret",status="200"}} 1"#, origin.trim_end_matches('/')),
+        format!(
+            r#"keyward_vault_requests_total{{vault="{}",operation="get_secret",status="200"}} 1"#,
+            origin.trim_end_matches('/')
+        ),
         "keyward_cache_misses_total 1".to_owned(),
         "keyward_cache_entries 1".to_owned(),
     ] {

@@ -1,6 +1,6 @@
 //! Stopping in the middle of work, and what a client sees of it.
 
-use keyward_tests::{process::Process, vault::Rule};
+use keyward_tests::{process::Process, vault::{Fault, Rule}};
 use rustix::process::Signal;
 
 use super::support::{launch, secret, shop, shop_token};
@@ -9,7 +9,7 @@ use super::support::{launch, secret, shop, shop_token};
 async fn a_resolve_under_way_is_finished_after_sigterm() {
     let stand = shop(&secret("shop", "db-password", "secret")).await;
     let gate = stand.emulator.faults().gate("held");
-    stand.emulator.faults().arm(Rule::hold("held").vault("acme").operation("get_secret")).unwrap();
+    stand.emulator.faults().arm(Rule::next(1, Fault::Hold { gate: "held".into() }).vault("acme")).unwrap();
     let token = stand.write_token(&shop_token()).unwrap();
     let environment = [("VALUE", "db-password@azurekeyvault")];
     let mut launcher = stand.launcher(&token, &environment, &["sh", "-c", "printf %s \"$VALUE\""]).unwrap();

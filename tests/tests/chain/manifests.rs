@@ -37,11 +37,10 @@ async fn every_api_version_of_the_secret_is_read() {
     }
 }
 
-/// Waits until the broker has said that it read the manifests for the `times`-th time.
-async fn reread(stand: &Stand, times: usize) {
-    let read = |printed: &str| printed.lines().filter(|line| line.contains("\"manifests read\"")).count() >= times;
-    // Each line printed is a chance to look again; the broker logs one when it has swapped the manifests.
-    stand.broker.line("that manifests were read again", |_| read(&stand.broker.printed()).then_some(())).await.unwrap();
+/// Waits until the broker has said for the `nth` time that it read the manifests, which it does once they are in use.
+async fn reread(stand: &Stand, nth: usize) {
+    let read = |line: &str| line.contains("\"manifests read\"").then_some(());
+    stand.broker.nth_line(nth, "that manifests were read again", read).await.unwrap();
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tonic::{
 };
 
 /// The vault of most tests. Values are `kwcanary-…`: whoever prints one is found out.
-pub const OBJECTS: &str = r#"
+pub(crate) const OBJECTS: &str = r#"
 vaults:
   acme:
     secrets:
@@ -28,7 +28,7 @@ identities:
 "#;
 
 /// Namespace `shop` may read all of `acme`.
-pub const VAULT: &str = "
+pub(crate) const VAULT: &str = "
 apiVersion: keyward.dev/v1alpha1
 kind: AzureKeyVault
 metadata: {name: acme}
@@ -36,12 +36,12 @@ spec: {vaultName: acme, url: https://acme.emulated, namespaces: {names: [shop]}}
 ";
 
 /// An `AzureKeyVaultSecret` named as its object.
-pub fn secret(namespace: &str, name: &str, object_type: &str) -> String {
+pub(crate) fn secret(namespace: &str, name: &str, object_type: &str) -> String {
     secret_of(namespace, name, "acme", name, &format!("type: {object_type}"))
 }
 
 /// Any `AzureKeyVaultSecret`.
-pub fn secret_of(namespace: &str, name: &str, vault: &str, object: &str, more: &str) -> String {
+pub(crate) fn secret_of(namespace: &str, name: &str, vault: &str, object: &str, more: &str) -> String {
     format!(
         "---\napiVersion: spv.no/v2beta1\nkind: AzureKeyVaultSecret\n\
          metadata: {{name: {name}, namespace: {namespace}}}\n\
@@ -50,12 +50,12 @@ pub fn secret_of(namespace: &str, name: &str, vault: &str, object: &str, more: &
 }
 
 /// A stand with [`OBJECTS`] and these manifests beside [`VAULT`].
-pub async fn shop(manifests: &str) -> Stand {
+pub(crate) async fn shop(manifests: &str) -> Stand {
     stand(OBJECTS, &format!("{VAULT}{manifests}")).await
 }
 
 /// A stand with one file of manifests.
-pub async fn stand(objects: &str, manifests: &str) -> Stand {
+pub(crate) async fn stand(objects: &str, manifests: &str) -> Stand {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut plan = Plan { objects: objects.to_owned(), ..Plan::default() };
     plan.manifests.insert("all.yaml".to_owned(), manifests.to_owned());
@@ -63,27 +63,26 @@ pub async fn stand(objects: &str, manifests: &str) -> Stand {
 }
 
 /// The token of pod `shop/checkout-1`.
-pub fn shop_token() -> ProjectedToken {
+pub(crate) fn shop_token() -> ProjectedToken {
     ProjectedToken::for_pod("shop", "checkout", "checkout-1")
 }
 
 /// Launches a program that prints `$VALUE`, which is `reference` before.
-pub async fn launch(stand: &Stand, token: &ProjectedToken, reference: &str) -> Finished {
+pub(crate) async fn launch(stand: &Stand, token: &ProjectedToken, reference: &str) -> Finished {
     let token = stand.write_token(token).unwrap();
-    let mut launcher =
-        stand.launcher(&token, &[("VALUE", reference)], &["sh", "-c", "printf %s \"$VALUE\""]).unwrap();
+    let mut launcher = stand.launcher(&token, &[("VALUE", reference)], &["sh", "-c", "printf %s \"$VALUE\""]).unwrap();
     Process::spawn_launcher("keyward-launcher", &mut launcher).unwrap().finish().await.unwrap()
 }
 
 /// What the launched program printed; the launcher must have succeeded.
-pub async fn value(stand: &Stand, reference: &str) -> String {
+pub(crate) async fn value(stand: &Stand, reference: &str) -> String {
     let finished = launch(stand, &shop_token(), reference).await;
     assert!(finished.status.success(), "{reference}: {}", finished.stderr);
     finished.stdout.trim_end_matches('\n').to_owned()
 }
 
 /// A channel to the broker, with the certificate of `role` where one is named.
-pub async fn channel(stand: &Stand, role: Option<&str>) -> Channel {
+pub(crate) async fn channel(stand: &Stand, role: Option<&str>) -> Channel {
     let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(stand.ca.cert_pem()));
     if let Some(role) = role {
         let issued = stand.ca.issue_role(role, keyward_tests::stand::TRUST_DOMAIN).unwrap();
@@ -93,12 +92,12 @@ pub async fn channel(stand: &Stand, role: Option<&str>) -> Channel {
 }
 
 /// `Cache` as the operator.
-pub async fn cache(stand: &Stand) -> CacheClient<Channel> {
+pub(crate) async fn cache(stand: &Stand) -> CacheClient<Channel> {
     CacheClient::new(channel(stand, Some("operator")).await)
 }
 
 /// One raw `Resolve` of whole objects with this bearer token.
-pub async fn resolve(stand: &Stand, token: Option<&str>, names: &[&str]) -> Result<ResolveResponse, Status> {
+pub(crate) async fn resolve(stand: &Stand, token: Option<&str>, names: &[&str]) -> Result<ResolveResponse, Status> {
     let references = names.iter().map(|name| Reference { name: (*name).to_owned(), query: None }).collect();
     let mut request = Request::new(ResolveRequest { references });
     if let Some(token) = token {

@@ -114,9 +114,9 @@ mod tests {
     }
 
     fn identity(life: Duration, pause: std::time::Duration) -> Arc<Identity> {
-        let built = AtomicUsize::new(0);
+        let count = AtomicUsize::new(0);
         let build = Box::new(move || {
-            let token = built.fetch_add(1, Ordering::Relaxed).to_string();
+            let token = count.fetch_add(1, Ordering::Relaxed).to_string();
             Ok(Arc::new(Fixed { token, life }) as Arc<dyn TokenCredential>)
         });
         Arc::new(Identity::built_by(build, pause).unwrap())
