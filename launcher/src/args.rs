@@ -155,10 +155,10 @@ mod tests {
         parse(line.iter().map(OsString::from))
     }
 
-    fn launch(cleanup: Cleanup, command: &[&str]) -> Result<Action, UsageError> {
+    fn launch(cleanup: Cleanup, command: &[&str]) -> Action {
         let (program, arguments) = command.split_first().unwrap();
         let arguments = arguments.iter().map(OsString::from).collect();
-        Ok(Action::Exec(Launch { cleanup, program: program.into(), arguments }))
+        Action::Exec(Launch { cleanup, program: program.into(), arguments })
     }
 
     #[test]
@@ -167,15 +167,15 @@ mod tests {
         assert_eq!(parsed(&["exec", "--help"]), Ok(Action::Help));
         assert_eq!(parsed(&["--version"]), Ok(Action::Version));
         assert_eq!(parsed(&["install", "/d"]), Ok(Action::Install("/d".into())));
-        assert_eq!(parsed(&["exec", "--", "app"]), launch(Cleanup::Auto, &["app"]));
-        assert_eq!(parsed(&["exec", "--cleanup", "never", "--", "app"]), launch(Cleanup::Never, &["app"]));
-        assert_eq!(parsed(&["exec", "--cleanup=always", "--", "app"]), launch(Cleanup::Always, &["app"]));
+        assert_eq!(parsed(&["exec", "--", "app"]), Ok(launch(Cleanup::Auto, &["app"])));
+        assert_eq!(parsed(&["exec", "--cleanup", "never", "--", "app"]), Ok(launch(Cleanup::Never, &["app"])));
+        assert_eq!(parsed(&["exec", "--cleanup=always", "--", "app"]), Ok(launch(Cleanup::Always, &["app"])));
     }
 
     #[test]
     fn everything_after_the_dashes_belongs_to_the_application() {
         let line = ["exec", "--", "app", "--help", "--", "--cleanup=x", ""];
-        assert_eq!(parsed(&line), launch(Cleanup::Auto, &line[2..]));
+        assert_eq!(parsed(&line), Ok(launch(Cleanup::Auto, &line[2..])));
     }
 
     #[test]

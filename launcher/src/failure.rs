@@ -1,11 +1,11 @@
-//! Every way not to become the application: its exit code, and the one line that says why.
+//! Every way not to become the application: its class, and the one line that says why.
 
 use std::io;
 
 use keyward_types::Reference;
-use tonic::Code;
 
 use crate::args::UsageError;
+use crate::class::Class;
 use crate::cleanup::CleanupError;
 use crate::environment::EnvironmentError;
 use crate::exec::ExecError;
@@ -57,59 +57,8 @@ pub enum Failure {
     Output(#[source] io::Error),
 }
 
-/// Exit codes: those of `sysexits.h` where they fit, and a shell's two. `--help` documents them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// The command line is wrong.
-    Usage = 64,
-    /// A reference is malformed, or a value cannot stand in an environment.
-    Data = 65,
-    /// A referenced object does not exist.
-    NotFound = 66,
-    /// No answer before the deadline.
-    Unavailable = 69,
-    /// The broker failed, or answered what it must not.
-    Internal = 70,
-    /// Installing, cleaning up or printing failed.
-    Output = 73,
-    /// A referenced object exists and cannot be served.
-    Unservable = 76,
-    /// The broker refused.
-    Denied = 77,
-    /// No token, no authority, an untrusted broker, or a bad variable.
-    Configuration = 78,
-    /// The command cannot be executed.
-    CannotExecute = 126,
-    /// The command was not found.
-    CommandNotFound = 127,
-}
-
-impl Class {
-    /// The exit code.
-    pub fn code(self) -> u8 {
-        self as u8
-    }
-
-    fn of_status(code: Code) -> Self {
-        match code {
-            Code::InvalidArgument | Code::OutOfRange => Self::Data,
-            Code::NotFound => Self::NotFound,
-            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted => Self::Unavailable,
-            Code::FailedPrecondition => Self::Unservable,
-            Code::PermissionDenied | Code::Unauthenticated => Self::Denied,
-            Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::AlreadyExists
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::DataLoss => Self::Internal,
-        }
-    }
-}
-
 impl Failure {
-    /// Which exit code this is.
+    /// What kind of failure this is: its exit code.
     pub fn class(&self) -> Class {
         match self {
             Self::Usage(_) => Class::Usage,
@@ -170,6 +119,8 @@ fn names(text: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     fn references(names: &[&str]) -> Vec<Reference> {
@@ -179,21 +130,6 @@ mod tests {
     fn refused(message: &str) -> Failure {
         let source = ResolveError::Refused { code: Code::NotFound, message: message.to_owned() };
         Failure::Resolve { references: references(&["db", "db-password", "api"]), source }
-    }
-
-    #[test]
-    fn each_status_has_its_exit_code() {
-        let expected = [70, 70, 70, 65, 69, 66, 70, 77, 69, 76, 69, 65, 70, 70, 69, 70, 77];
-        for (code, expected) in (0..).map(Code::from_i32).zip(expected) {
-            assert_eq!(Class::of_status(code).code(), expected, "{code:?}");
-        }
-    }
-
-    #[test]
-    fn every_exit_code_is_in_the_help() {
-        for code in [64, 65, 66, 69, 70, 73, 76, 77, 78, 126, 127] {
-            assert!(crate::args::HELP.contains(&format!("\n{code:>5}  ")), "{code}");
-        }
     }
 
     #[test]

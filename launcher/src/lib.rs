@@ -16,12 +16,14 @@
 //! | [`cleanup`]* | empties the shared volume |
 //! | [`exec`]* | becomes the application |
 //! | [`install`]* | copies the launcher into the shared volume |
-//! | [`failure`] | exit codes and the one line on stderr |
+//! | [`failure`] | the one line on stderr |
+//! | [`class`] | exit codes |
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 pub mod args;
+pub mod class;
 pub mod cleanup;
 pub mod client;
 pub mod credentials;

@@ -9,6 +9,7 @@ use keyward_types::{Reference, SecretBytes};
 use tokio::time::Instant;
 use tonic::Code;
 
+use crate::class::Class;
 use crate::client::{self, TryError};
 use crate::credentials::CredentialsError;
 use crate::retry;
@@ -38,7 +39,7 @@ pub enum ResolveError {
     },
     /// The deadline passed.
     #[error(
-        "no answer from {broker} within {deadline:?} and {tries} tries, the last: {reason}; KEYWARD_DEADLINE allows more time"
+        "no answer from {broker} within {deadline:?} (tries: {tries}): {reason}; KEYWARD_DEADLINE allows more time"
     )]
     Deadline {
         /// Who was asked.
@@ -51,7 +52,7 @@ pub enum ResolveError {
         reason: String,
     },
     /// The broker's last word.
-    #[error("{}: {message}; {}", said(*.code), advice(*.code))]
+    #[error("{}: {message}; {}", words(*.code).0, words(*.code).1)]
     Refused {
         /// Which kind of refusal.
         code: Code,
@@ -89,33 +90,32 @@ pub fn resolve(settings: &Settings, references: &[Reference]) -> Result<Vec<Secr
 async fn until_deadline(settings: &Settings, references: &[Reference]) -> Result<Vec<SecretBytes>, ResolveError> {
     let end = Instant::now() + settings.deadline;
     let random = RandomState::new();
+    let broker = || settings.broker.origin.to_string();
     let mut tries = 0;
+    let mut reason = "no reply in time".to_owned();
     loop {
         tries += 1;
         let limit = end.min(Instant::now() + TRY_LIMIT);
-        let (reason, wait) = match tokio::time::timeout_at(limit, client::ask(settings, references)).await {
+        let wait = match tokio::time::timeout_at(limit, client::ask(settings, references)).await {
             Ok(Ok(values)) => return Ok(values),
-            Ok(Err(TryError::Unavailable { reason, wait })) => (reason, wait),
-            Ok(Err(last)) => return Err(give_up(settings, last)),
-            Err(_) => ("no reply in time".to_owned(), None),
+            Ok(Err(TryError::Unavailable { reason: why, wait })) => {
+                reason = why;
+                wait
+            }
+            Ok(Err(TryError::Credentials(error))) => return Err(error.into()),
+            Ok(Err(TryError::Untrusted(reason))) => {
+                return Err(ResolveError::Untrusted { broker: broker(), reason, ca_file: settings.ca_file.clone() });
+            }
+            Ok(Err(TryError::Refused { code, message })) => return Err(ResolveError::Refused { code, message }),
+            Ok(Err(TryError::Count { values, references })) => return Err(ResolveError::Count { values, references }),
+            // What an earlier try was told says more than that this one was cut short.
+            Err(_) => None,
         };
         let next = Instant::now() + retry::delay(tries, wait, any(&random));
         if next >= end {
-            let broker = settings.broker.origin.to_string();
-            return Err(ResolveError::Deadline { broker, deadline: settings.deadline, tries, reason });
+            return Err(ResolveError::Deadline { broker: broker(), deadline: settings.deadline, tries, reason });
         }
         tokio::time::sleep_until(next).await;
-    }
-}
-
-fn give_up(settings: &Settings, error: TryError) -> ResolveError {
-    let broker = settings.broker.origin.to_string();
-    match error {
-        TryError::Credentials(error) => error.into(),
-        TryError::Untrusted(reason) => ResolveError::Untrusted { broker, reason, ca_file: settings.ca_file.clone() },
-        TryError::Refused { code, message } => ResolveError::Refused { code, message },
-        TryError::Count { values, references } => ResolveError::Count { values, references },
-        TryError::Unavailable { reason, .. } => ResolveError::Refused { code: Code::Unavailable, message: reason },
     }
 }
 
@@ -126,44 +126,20 @@ fn any(random: &RandomState) -> u32 {
     u32::try_from(hasher.finish() >> 32).unwrap_or_default()
 }
 
-/// A refusal in a few words.
-fn said(code: Code) -> &'static str {
-    match code {
-        Code::InvalidArgument | Code::OutOfRange => "the broker cannot use the request",
-        Code::NotFound => "not found",
-        Code::PermissionDenied => "not permitted",
-        Code::Unauthenticated => "the broker does not accept this pod's token",
-        Code::FailedPrecondition => "cannot be served",
-        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted => {
-            "the broker cannot answer now"
+/// A refusal in a few words, and what whoever reads the line can do about it.
+fn words(code: Code) -> (&'static str, &'static str) {
+    match Class::of_status(code) {
+        Class::Denied if code == Code::Unauthenticated => (
+            "the broker does not accept this pod's token",
+            "it must be this pod's own, projected for the broker's audience and not expired",
+        ),
+        Class::Denied => ("not permitted", "an AzureKeyVault must admit this namespace and object"),
+        Class::Data => ("the broker cannot use the request", "correct the reference"),
+        Class::NotFound => {
+            ("not found", "create the AzureKeyVaultSecret in this namespace, or its object in the vault")
         }
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::AlreadyExists
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::DataLoss => "the broker failed",
-    }
-}
-
-/// What whoever reads the line can do about it.
-fn advice(code: Code) -> &'static str {
-    match code {
-        Code::InvalidArgument | Code::OutOfRange => "correct the reference",
-        Code::NotFound => "create the AzureKeyVaultSecret in this namespace, or its object in the vault",
-        Code::PermissionDenied => "an AzureKeyVault must admit this namespace and object",
-        Code::Unauthenticated => {
-            "the token must be this pod's own, projected for the broker's audience and not expired"
-        }
-        Code::FailedPrecondition => "correct the object in the vault, or what the reference asks of it",
-        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted => "start again later",
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::AlreadyExists
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::DataLoss => "the broker's log says more",
+        Class::Unservable => ("cannot be served", "correct the object in the vault, or what the reference asks of it"),
+        Class::Unavailable => ("the broker cannot answer now", "start again later"),
+        _ => ("the broker failed", "its log says more"),
     }
 }

@@ -38,6 +38,8 @@ pub struct Plan {
     pub broker_environment: BTreeMap<String, String>,
     /// Variables that the broker is to do without.
     pub without: Vec<String>,
+    /// Names in the broker's certificate beside `localhost` and 127.0.0.1.
+    pub names: Vec<String>,
 }
 
 /// Why the stand is not there.
@@ -94,7 +96,7 @@ impl Stand {
             tempfile::tempdir().map_err(|source| StandError::File { path: std::env::temp_dir(), source })?;
         let ca = TestCa::new("Keyward test CA")?;
         let files = Files { root: directory.path() };
-        files.prepare(&emulator, &ca)?;
+        files.prepare(&emulator, &ca, &plan.names)?;
         for (name, text) in &plan.manifests {
             files.write(&format!("manifests/{name}"), &with_urls(text, &emulator))?;
         }
@@ -178,8 +180,9 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    fn prepare(&self, emulator: &Emulator, ca: &TestCa) -> Result<(), StandError> {
-        ca.issue_server(&["localhost", "127.0.0.1"])?.write_dir(&self.root.join("broker-tls"))?;
+    fn prepare(&self, emulator: &Emulator, ca: &TestCa, names: &[String]) -> Result<(), StandError> {
+        let names: Vec<&str> = ["localhost", "127.0.0.1"].into_iter().chain(names.iter().map(String::as_str)).collect();
+        ca.issue_server(&names)?.write_dir(&self.root.join("broker-tls"))?;
         ca.issue_role("operator", TRUST_DOMAIN)?.write_dir(&self.root.join("operator-tls"))?;
         let manifests = self.root.join("manifests");
         fs::create_dir(&manifests).map_err(|source| StandError::File { path: manifests, source })?;

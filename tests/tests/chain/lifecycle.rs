@@ -1,6 +1,9 @@
 //! Stopping in the middle of work, and what a client sees of it.
 
-use keyward_tests::{process::Process, vault::{Fault, Rule}};
+use keyward_tests::{
+    process::Process,
+    vault::{Fault, Rule},
+};
 use rustix::process::Signal;
 
 use super::support::{launch, secret, shop, shop_token};
