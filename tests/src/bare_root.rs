@@ -140,7 +140,7 @@ async fn resolves(stand: &Stand, launcher: &Path, program: &Path, case: &Case) -
     let finished = finish(&mut command).await?;
     match case.fails_with {
         None => {
-            ensure!(finished.status.success() && finished.stdout == EXPECTED, "{}{}", finished.status, finished.stderr)
+            ensure!(finished.status.success() && finished.stdout == EXPECTED, "{}{}", finished.status, finished.stderr);
         }
         Some(code) => {
             ensure!(finished.status.code() == Some(code), "{} {}", finished.status, finished.stderr);

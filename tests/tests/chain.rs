@@ -1,5 +1,7 @@
 //! The whole chain with real programs: emulator, broker, launcher. One file an aspect.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers included")]
+
 #[path = "chain/bad_objects.rs"]
 mod bad_objects;
 #[path = "chain/bad_references.rs"]

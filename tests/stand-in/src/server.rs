@@ -9,7 +9,7 @@ use keyward_proto::v1::secrets_server::{Secrets, SecretsServer};
 use keyward_proto::v1::{ResolveRequest, ResolveResponse};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
@@ -73,7 +73,9 @@ impl StandIn {
             // A stand-in that breaks shows in the test as a connection failure; there is nobody else to tell.
             let _ended = runtime.block_on(async {
                 let service = SecretsServer::new(scripted).max_decoding_message_size(keyward_proto::MAX_REQUEST_BYTES);
-                let serving = server.add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
+                // As the broker does: a reply held back for the client's acknowledgement would take 40 ms.
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                let serving = server.add_service(service).serve_with_incoming(incoming);
                 tokio::select! { ended = serving => ended, _ = stopped => Ok(()) }
             });
         };
