@@ -1,3 +1,3 @@
-//! Where manifests come from. A source reads them, builds a [`Snapshot`] and swaps it in; it decides nothing.
+//! Where manifests come from. A source reads them, builds a [`Snapshot`](crate::policy::Snapshot) and swaps it in; it decides nothing.
 
 pub mod dir;

@@ -1,7 +1,7 @@
 //! The launcher: resolves the references in its environment through the broker, then becomes the application.
 //!
 //! It runs in every injected container and in any image: static, one file, no shell, no libc, no `/etc/passwd`. What it
-//! does is one way, top to bottom, in [`launch`]; only the rooms marked * touch anything outside the process.
+//! does is one way, top to bottom, in `launch`; only the rooms marked * touch anything outside the process.
 //!
 //! | room | holds |
 //! |---|---|

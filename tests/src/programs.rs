@@ -40,10 +40,22 @@ impl Programs {
     }
 }
 
+/// Prefixes of the variables that cargo sets for what it runs; `CARGO_HOME` and `CARGO_TARGET_DIR` are people's.
+const SAID_BY_CARGO: [&str; 6] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_", "OUT_DIR"];
+
 fn build() -> Result<Programs, ProgramsError> {
     // Set by cargo for everything it runs, so that a nested call is the same cargo.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let built = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo says to the program it runs. Build scripts that look at it, as ring's does, would be run again, and
+    // files replaced that the outer cargo still needs.
+    for (name, _) in std::env::vars_os() {
+        if SAID_BY_CARGO.iter().any(|said| name.as_encoded_bytes().starts_with(said.as_bytes())) {
+            command.env_remove(name);
+        }
+    }
+    let built = command
         .args(["build", "--workspace", "--bins", "--quiet", "--message-format=json-render-diagnostics"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())

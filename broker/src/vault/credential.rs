@@ -1,6 +1,6 @@
 //! Signing in to Entra: as whom, and for which audience only. The reader's lanes call it through the SDK.
 //!
-//! One [`Identity`] is shared by all clients of all vaults that it reads; each SDK client holds a [`ScopedCredential`]
+//! One `Identity` is shared by all clients of all vaults that it reads; each SDK client holds a `ScopedCredential`
 //! of its own on it.
 
 mod assertion;

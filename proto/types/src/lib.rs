@@ -2,7 +2,7 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`reference`] | the grammar of `NAME@azurekeyvault?QUERY` |
+//! | [`mod@reference`] | the grammar of `NAME@azurekeyvault?QUERY` |
 //! | [`names`] | vault, object and version names as Key Vault defines them |
 //! | [`secret_bytes`] | a value that cannot be printed and is wiped when dropped |
 
