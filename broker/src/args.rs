@@ -23,7 +23,7 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the broker
+    /// Run the broker: the default
     Serve(Box<ServeArgs>),
     /// Show what a running broker knows and holds, never a value
     Status(StatusArgs),

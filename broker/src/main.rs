@@ -14,7 +14,7 @@ use keyward_kit::{cli, tasks::shutdown_signal, telemetry};
 async fn main() -> ExitCode {
     // The first provider wins; there is no other in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let outcome = match cli::parse::<Cli>().command {
+    let outcome = match cli::parse::<Cli>("serve").command {
         Command::Serve(args) => serve(*args).await,
         Command::Status(args) => status::run(args, &mut io::stdout()).await.map_err(anyhow::Error::from),
     };

@@ -56,7 +56,7 @@ fn build() -> Result<Programs, ProgramsError> {
         }
     }
     let built = command
-        .args(["build", "--workspace", "--bins", "--quiet", "--message-format=json-render-diagnostics"])
+        .args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()

@@ -9,9 +9,22 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 
-/// Parses the process's own arguments. On bad input, and for `--help`, it prints and ends the process as clap does.
-pub fn parse<P: Parser>() -> P {
-    try_parse(std::env::args_os(), |name| std::env::var_os(name)).unwrap_or_else(|error| error.exit())
+/// Parses the process's own arguments; without a subcommand they are `default`'s. On bad input, and for `--help`, it
+/// prints and ends the process as clap does.
+pub fn parse<P: Parser>(default: &str) -> P {
+    let arguments = with_default(&P::command(), default, std::env::args_os().collect());
+    try_parse(arguments, |name| std::env::var_os(name)).unwrap_or_else(|error| error.exit())
+}
+
+/// Puts the subcommand `default` in front of arguments that begin with none, nor with a flag of `command` itself.
+fn with_default(command: &clap::Command, default: &str, mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let own = ["help", "--help", "-h", "--version", "-V"];
+    let first = arguments.get(1).map(|first| first.to_string_lossy().into_owned());
+    let named = first.is_some_and(|first| own.contains(&first.as_str()) || command.find_subcommand(&first).is_some());
+    if !named {
+        arguments.insert(1.min(arguments.len()), default.into());
+    }
+    arguments
 }
 
 /// [`parse`] without the process: `variable` looks an environment variable up, for the error's text only.
@@ -27,6 +40,15 @@ fn name_variable(
     mut error: clap::Error,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> clap::Error {
+    if let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) {
+        let or_variable = |flag: &String| match variable_of(command, flag) {
+            Some(name) => format!("{flag} (or environment variable {name})"),
+            None => flag.clone(),
+        };
+        let missing = missing.iter().map(or_variable).collect();
+        error.insert(ContextKind::InvalidArg, ContextValue::Strings(missing));
+        return error;
+    }
     let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
         (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
     else {
@@ -79,6 +101,31 @@ mod tests {
         for variable in [None, Some("7")] {
             let text = error(variable);
             assert!(text.contains("'many' for '--count <COUNT>'") && !text.contains("KEYWARD_TEST_COUNT"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_variable() {
+        let error = try_parse::<Cli>(["test"].map(OsString::from), |_| None).unwrap_err().to_string();
+        assert!(error.contains("--count <COUNT> (or environment variable KEYWARD_TEST_COUNT)"), "{error}");
+    }
+
+    #[test]
+    fn the_default_subcommand_is_put_where_none_is_named() {
+        let command = clap::Command::new("broker")
+            .subcommand(clap::Command::new("serve"))
+            .subcommand(clap::Command::new("status"));
+        for (given, expected) in [
+            (vec!["broker"], vec!["broker", "serve"]),
+            (vec!["broker", "--listen", "x"], vec!["broker", "serve", "--listen", "x"]),
+            (vec!["broker", "serve", "--listen"], vec!["broker", "serve", "--listen"]),
+            (vec!["broker", "status"], vec!["broker", "status"]),
+            (vec!["broker", "--help"], vec!["broker", "--help"]),
+            (vec!["broker", "--version"], vec!["broker", "--version"]),
+        ] {
+            let given = given.into_iter().map(OsString::from).collect();
+            let expected: Vec<OsString> = expected.into_iter().map(OsString::from).collect();
+            assert_eq!(with_default(&command, "serve", given), expected);
         }
     }
 

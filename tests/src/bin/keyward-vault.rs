@@ -65,7 +65,7 @@ Operations are named as in Key Vault's audit log: SecretGet, SecretList, SecretL
 SecretDelete, CertificateCreate, CertificateImport, KeyGet and so on."#;
 
 #[derive(Parser)]
-#[command(version, about = ABOUT, long_about = LONG_ABOUT, max_term_width = 120)]
+#[command(version, about = ABOUT, long_about = LONG_ABOUT, term_width = 0)]
 struct Args {
     #[command(subcommand)]
     command: Command,

@@ -17,7 +17,8 @@ pub fn write(stand: &Stand, deployment: &Deployment, token: &Path, out: &mut imp
     writeln!(out, "  export KEYWARD_TOKEN_FILE={}", token.display())?;
     writeln!(out, "  {name}={value} {launcher} exec -- sh -c 'echo ${name}'\n")?;
     writeln!(out, "  # what the broker holds")?;
-    writeln!(out, "  {broker} status --tls-dir {directory}/operator-tls --output json\n")?;
+    let url = stand.broker_url();
+    writeln!(out, "  {broker} status --broker {url} --tls-dir {directory}/operator-tls --output json\n")?;
     writeln!(out, "  # the same by grpcurl, and a Resolve with the pod's token")?;
     let port = stand.grpc.port();
     writeln!(
