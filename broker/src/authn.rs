@@ -22,8 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-/// The one audience that tokens for the broker have.
-pub const AUDIENCE: &str = "keyward-broker";
+pub use keyward_proto::TOKEN_AUDIENCE as AUDIENCE;
 
 /// No token longer than this is looked at. A projected one has about 1 KiB.
 pub const MAX_TOKEN: usize = 16 * 1024;

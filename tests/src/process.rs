@@ -18,6 +18,9 @@ use tokio::{
 /// What values made up by tests contain, so that a leak can be found. Assembled: this file is not a leak.
 pub const MARKER: &str = concat!("kw", "canary");
 
+/// How every JSON Web Token begins: `{"alg":` in base64url. Tokens are as secret as values.
+const TOKEN: &str = "eyJhbGciOi";
+
 /// The longest anything here is waited for. It bounds a hang and is no part of any measurement.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -177,10 +180,10 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// Every test is a test of this too: no program of ours prints a value that a test made up.
+    /// Every test is a test of this too: no program of ours prints a value that a test made up, nor a token.
     fn drop(&mut self) {
         let watched = |from: From| from == From::Stderr || !self.stdout_is_free;
-        let leaked = self.lines.lock().iter().any(|(from, line)| watched(*from) && line.contains(MARKER));
+        let leaked = self.lines.lock().iter().any(|(from, line)| watched(*from) && is_secret(line));
         // Printing the line would leak the value once more.
         assert!(!leaked || std::thread::panicking(), "{} printed a value", self.name);
     }
@@ -216,7 +219,51 @@ async fn pump(stream: impl AsyncRead + Unpin, from: From, lines: Arc<Lines>) {
     lines.open.send_modify(|open| *open -= 1);
 }
 
+fn is_secret(line: &str) -> bool {
+    line.contains(MARKER) || line.contains(TOKEN)
+}
+
 /// A line as a failing test may show it.
 fn without_values(line: &str) -> String {
-    if line.contains(MARKER) { "(a line with a value)".to_owned() } else { line.to_owned() }
+    if is_secret(line) { "(a line with a value)".to_owned() } else { line.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    async fn run(script: &str, start: fn(&str, &mut Command) -> Result<Process, ProcessError>) {
+        start("sh", &mut shell(script)).unwrap().finish().await.unwrap();
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "sh printed a value")]
+    async fn a_value_on_standard_error_fails_the_test_that_owns_the_process() {
+        run("echo kw''canary >&2", Process::spawn_launcher).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "sh printed a value")]
+    async fn a_value_on_standard_output_does_too() {
+        run("echo kw''canary", Process::spawn).await;
+    }
+
+    #[tokio::test]
+    async fn a_launched_program_may_print_its_value() {
+        run("echo kw''canary", Process::spawn_launcher).await;
+    }
+
+    #[tokio::test]
+    async fn a_line_that_never_comes_is_an_error_that_shows_no_value() {
+        let process = Process::spawn_launcher("sh", &mut shell("echo hello; echo kw''canary")).unwrap();
+        let error =
+            process.line("a greeting", |line| (line == "good day").then_some(())).await.unwrap_err().to_string();
+        assert!(error.contains("hello") && !error.contains(MARKER), "another text");
+    }
 }

@@ -199,7 +199,7 @@ impl Files<'_> {
             ("KEYWARD_LISTEN", "127.0.0.1:0".to_owned()),
             ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
             ("KEYWARD_LOG_FORMAT", "json".to_owned()),
-            ("KEYWARD_LOG_LEVEL", "debug,h2=info,hyper=info,rustls=info,tower=info".to_owned()),
+            ("KEYWARD_LOG_LEVEL", "trace".to_owned()),
             ("KEYWARD_SOURCE", path("manifests")),
             ("KEYWARD_TLS_DIR", path("broker-tls")),
             ("KEYWARD_TRUST_DOMAIN", TRUST_DOMAIN.to_owned()),
