@@ -1,6 +1,8 @@
-//! PKCS#12, RFC 7292, with an empty password: PBES2 and the older RC2 and 3DES.
+//! PKCS#12, RFC 7292, with an empty password or none: PBES2 and the older RC2 and 3DES.
 //!
 //! The library copies keys in buffers it does not wipe; ours are wiped.
+
+mod null_password;
 
 use der::{Decode as _, Reader as _, SliceReader, asn1::AnyRef};
 use p12_keystore::{Pkcs12Archive, error::Error};
@@ -12,7 +14,11 @@ pub(super) fn read(der: &[u8]) -> Result<Bundle, CertificateError> {
     if !has_mac(der).map_err(|_| CertificateError::NotPfx)? {
         return Err(CertificateError::NoMac);
     }
-    let archive = Pkcs12Archive::from_pkcs12(der, "").map_err(|error| refusal(&error))?;
+    let archive = match Pkcs12Archive::from_pkcs12(der, "") {
+        Err(Error::MacError(_)) => Pkcs12Archive::from_pkcs12(&null_password::opened(der)?, ""),
+        outcome => outcome,
+    };
+    let archive = archive.map_err(|error| refusal(&error))?;
     let keys = archive.keys.iter().map(|bag| PrivateKey::from_pkcs8(bag.key.as_der())).collect::<Result<_, _>>()?;
     Bundle::new(keys, archive.certs.iter().map(|bag| bag.cert.as_der().to_vec()).collect())
 }

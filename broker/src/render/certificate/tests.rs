@@ -19,6 +19,10 @@ fn every_kind_of_file_gives_the_same_chain_and_key() {
         ("legacy-rc2.pfx", pfx_twin(fixture!("legacy-rc2.pfx")), rsa),
         ("legacy-3des.pfx", pfx_twin(fixture!("legacy-3des.pfx")), rsa),
         ("plain.pfx", pfx_twin(fixture!("plain.pfx")), rsa),
+        ("null-none.pfx", pfx_twin(fixture!("null-none.pfx")), rsa),
+        ("null-3des.pfx", pfx_twin(fixture!("null-3des.pfx")), rsa),
+        ("null-rc2.pfx", pfx_twin(fixture!("null-rc2.pfx")), rsa),
+        ("null-aes.pfx", pfx_twin(fixture!("null-aes.pfx")), rsa),
         ("shuffled.pfx", pfx_twin(fixture!("shuffled.pfx")), rsa),
         ("ec.pfx", pfx_twin(fixture!("ec.pfx")), ec),
         ("rsa-pkcs8.pem", pem_twin(fixture!("rsa-pkcs8.pem")), rsa),
@@ -81,12 +85,15 @@ fn what_is_damaged_or_does_not_fit_is_refused_with_its_reason() {
     let truncated = fixture!("modern.pfx").split_last().unwrap().1;
     let mut altered = fixture!("plain.pfx").to_vec();
     altered[200] ^= 1;
+    let mut altered_null = fixture!("null-none.pfx").to_vec();
+    altered_null[200] ^= 1;
     let mut other_type = pem_twin(fixture!("rsa-pkcs8.pem"));
     other_type.content_type = Some("kwcanary".to_owned());
     for (name, twin, expected) in [
         ("no MAC", pfx_twin(fixture!("no-mac.pfx")), CertificateError::NoMac),
         ("password", pfx_twin(fixture!("password.pfx")), CertificateError::Password),
         ("altered", pfx_twin(&altered), CertificateError::Password),
+        ("altered, no password", pfx_twin(&altered_null), CertificateError::Password),
         ("truncated", pfx_twin(truncated), CertificateError::NotPfx),
         ("garbage", pfx_twin(b"kwcanary garbage"), CertificateError::NotPfx),
         ("empty", pfx_twin(b""), CertificateError::NotPfx),
