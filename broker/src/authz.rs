@@ -114,7 +114,11 @@ fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<VaultEntry>
         (None, DefaultAccess::Deny) => {
             Err(Denial::UndeclaredVault { secret: secret.shown(), vault: secret.vault.clone() })
         }
-        (None, DefaultAccess::Allow) => Ok(Arc::new(VaultEntry::undeclared(&secret.vault, snapshot.defaults()))),
+        (None, DefaultAccess::Allow) => {
+            let open = VaultEntry::undeclared(&secret.vault, snapshot.defaults());
+            // Declared under another name it is the same vault, and its rules hold.
+            Ok(snapshot.vault_at(&open.origin).map_or_else(|| Arc::new(open), Arc::clone))
+        }
     }
 }
 
@@ -134,7 +138,7 @@ fn admit(snapshot: &Snapshot, namespace: &str, secret: &SecretEntry, vault: &Vau
             }
         })?;
     Ok(match vault.declared_as.as_str() {
-        "" => "access.default allow".to_owned(),
+        "" => "--access-default allow".to_owned(),
         name => format!("AzureKeyVault {name}: {by_namespace}, {by_object}"),
     })
 }
@@ -221,8 +225,39 @@ spec: {vault: {name: acme, object: {name: db, type: secret}}}
     }
 
     #[test]
+    fn a_vault_declared_under_another_name_is_not_undeclared() {
+        let manifests = "
+apiVersion: keyward.dev/v1alpha1
+kind: AzureKeyVault
+metadata: {name: alias}
+spec: {vaultName: alias, url: 'https://acme.vault.azure.net', namespaces: {names: [bank]}}
+---
+apiVersion: spv.no/v1
+kind: AzureKeyVaultSecret
+metadata: {name: db, namespace: shop}
+spec: {vault: {name: acme, object: {name: db, type: secret}}}
+";
+        let defaults = Defaults {
+            access: DefaultAccess::Allow,
+            cloud: Cloud::AzurePublic,
+            poll_interval: Duration::from_secs(600),
+        };
+        let snapshot = Snapshot::build(defaults, manifests::read("f", manifests));
+        let denied = decide(&snapshot, "shop", &Reference::new("db", None).unwrap()).unwrap_err();
+        assert!(matches!(denied, Denial::Namespace { .. }), "{denied}");
+    }
+
+    #[test]
     fn where_undeclared_vaults_are_open_declared_ones_keep_their_rules() {
-        assert_eq!(decided(DefaultAccess::Allow, "shop", "stray").unwrap().rule, "access.default allow");
+        let open = MANIFESTS.replace("url: 'http://plain', ", "");
+        let defaults = Defaults {
+            access: DefaultAccess::Allow,
+            cloud: Cloud::AzurePublic,
+            poll_interval: Duration::from_secs(600),
+        };
+        let snapshot = Snapshot::build(defaults, manifests::read("f", &open));
+        let stray = Reference::new("stray", None).unwrap();
+        assert_eq!(decide(&snapshot, "shop", &stray).unwrap().rule, "--access-default allow");
         for (namespace, name) in [("bank", "db"), ("shop", "tls"), ("shop", "closed"), ("shop", "odd")] {
             assert!(decided(DefaultAccess::Allow, namespace, name).is_err(), "{namespace}/{name}");
         }

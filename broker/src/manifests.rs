@@ -125,6 +125,9 @@ fn read_document(document: &str) -> Result<Option<Manifest>, (Subject, String)> 
             let meta = from_value(&envelope.metadata, "metadata").map_err(|reason| (Subject::Unknown, reason))?;
             Ok(Some(Manifest::Namespace(meta)))
         }
+        None if envelope.api_version == "v1" && envelope.kind == "List" => {
+            Err((Subject::Unknown, "a List is not read; write its items as documents of their own".to_owned()))
+        }
         _ => Ok(None),
     }
 }

@@ -76,23 +76,24 @@ impl Snapshot {
             problems: Vec::new(),
             defaults,
         };
-        let mut declarations = Vec::new();
+        let (mut declarations, mut refused) = (Vec::new(), Vec::new());
         for result in results {
             match result {
                 Ok(Located { place, item: Manifest::Secret(meta, spec) }) => snapshot.add_secret(place, &meta, *spec),
                 Ok(Located { place, item: Manifest::Vault(meta, spec) }) => declarations.push((place, meta, spec)),
                 Ok(Located { item: Manifest::Namespace(meta), .. }) => {
-                    snapshot.namespaces.insert(meta.name, meta.labels);
+                    snapshot.namespaces.entry(meta.name).or_insert(meta.labels);
                 }
-                Err(invalid) => snapshot.add_invalid(invalid),
+                Err(invalid) => snapshot.add_invalid(invalid, &mut refused),
             }
         }
         // RFC 3339 in UTC, as the API server writes it, sorts as text; files have none and keep their order.
         declarations.sort_by(|(_, one, _), (_, other, _)| one.creation_timestamp.cmp(&other.creation_timestamp));
         let mut origins = HashSet::new();
         for (place, meta, spec) in declarations {
-            snapshot.add_vault(place, &meta.name, &spec, &mut origins);
+            snapshot.add_vault(place, &meta.name, &spec, &mut origins, &mut refused);
         }
+        snapshot.close(refused);
         snapshot
     }
 
@@ -110,6 +111,14 @@ impl Snapshot {
     /// What is declared of the vault `name`.
     pub fn vault(&self, name: &VaultName) -> Option<&Declared> {
         self.vaults.get(name)
+    }
+
+    /// The valid declaration of `origin`, under whichever name.
+    pub fn vault_at(&self, origin: &Origin) -> Option<&Arc<VaultEntry>> {
+        self.vaults.values().find_map(|declared| match declared {
+            Declared::Valid(entry) if entry.origin == *origin => Some(entry),
+            _ => None,
+        })
     }
 
     /// Every vault that a declaration names, by name.
@@ -159,6 +168,7 @@ impl Snapshot {
         name: &str,
         spec: &keyward_crds::AzureKeyVaultSpec,
         origins: &mut HashSet<Origin>,
+        refused: &mut Vec<Refused>,
     ) {
         let object = format!("{}/{name}", keyward_crds::azure_key_vault::KIND);
         let reason = match VaultEntry::new(name, spec, &self.defaults) {
@@ -173,22 +183,25 @@ impl Snapshot {
                 return;
             }
             Err(error) => {
-                self.close(Some(&spec.vault_name), &error.to_string());
+                refused.push(Refused { vault_name: Some(spec.vault_name.clone()), reason: error.to_string() });
                 error.to_string()
             }
         };
         self.problems.push(Problem { place, object, reason });
     }
 
-    fn add_invalid(&mut self, invalid: Invalid) {
+    fn add_invalid(&mut self, invalid: Invalid, refused: &mut Vec<Refused>) {
         match &invalid.subject {
             Subject::Secret { namespace, name } => {
                 self.secrets
                     .entry((namespace.clone(), name.clone()))
                     .or_insert_with(|| Err(format!("{}: {}", invalid.place, invalid.reason)));
             }
-            Subject::Vault { vault_name, .. } => self.close(vault_name.as_deref(), &invalid.reason),
-            Subject::Unknown => {}
+            Subject::Vault { vault_name, .. } => {
+                refused.push(Refused { vault_name: vault_name.clone(), reason: invalid.reason.clone() });
+            }
+            // It might have been about any vault.
+            Subject::Unknown => refused.push(Refused { vault_name: None, reason: invalid.reason.clone() }),
         }
         self.problems.push(Problem {
             place: invalid.place,
@@ -197,15 +210,22 @@ impl Snapshot {
         });
     }
 
-    /// A declaration that cannot be understood might restrict its vault, so the vault must not count as undeclared.
-    fn close(&mut self, vault_name: Option<&str>, reason: &str) {
-        match vault_name.map(VaultName::new) {
-            Some(Ok(name)) => {
-                self.vaults.entry(name).or_insert_with(|| Declared::Invalid(reason.to_owned()));
+    /// What cannot be understood might restrict a vault, by its name or by a URL that nobody could read. So its own vault
+    /// is closed, unless a valid declaration decides, and nothing undeclared is open while it stands.
+    fn close(&mut self, refused: Vec<Refused>) {
+        for Refused { vault_name, reason } in refused {
+            self.defaults.access = DefaultAccess::Deny;
+            if let Some(Ok(name)) = vault_name.as_deref().map(VaultName::new) {
+                self.vaults.entry(name).or_insert_with(|| Declared::Invalid(reason));
             }
-            _ => self.defaults.access = DefaultAccess::Deny,
         }
     }
+}
+
+/// A declaration that does not hold, or might be one.
+struct Refused {
+    vault_name: Option<String>,
+    reason: String,
 }
 
 #[cfg(test)]
@@ -267,7 +287,7 @@ mod tests {
         ] {
             let snapshot = snapshot(DefaultAccess::Allow, &vault("a", spec, "2026-01-01T00:00:00Z"));
             assert!(matches!(snapshot.vault(&VaultName::new("acme").unwrap()), Some(Declared::Invalid(_))), "{spec}");
-            assert_eq!(snapshot.defaults().access, DefaultAccess::Allow);
+            assert_eq!(snapshot.defaults().access, DefaultAccess::Deny, "{spec}: it may have named another's URL");
         }
         let nameless = snapshot(DefaultAccess::Allow, &vault("a", "unknown: 1", "2026-01-01T00:00:00Z"));
         assert_eq!(nameless.defaults().access, DefaultAccess::Deny, "it could have been about any vault");
@@ -292,5 +312,29 @@ mod tests {
         let entry = snapshot.secret("shop", "db").unwrap().as_ref().unwrap();
         assert_eq!(entry.object.name.as_str(), "one");
         assert_eq!(snapshot.problems()[0].place, "f#2");
+    }
+
+    #[test]
+    fn what_is_no_yaml_closes_what_is_undeclared() {
+        for text in ["{not: [yaml", "just text", "apiVersion: keyward.dev/v1alpha1\n"] {
+            assert_eq!(snapshot(DefaultAccess::Allow, text).defaults().access, DefaultAccess::Deny, "{text}");
+        }
+        let others = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n";
+        assert_eq!(snapshot(DefaultAccess::Allow, others).defaults().access, DefaultAccess::Allow);
+    }
+
+    #[test]
+    fn an_invalid_declaration_takes_no_valid_ones_place() {
+        let valid = vault("good", "vaultName: acme, namespaces: {names: [shop]}", "2026-01-01T00:00:00Z");
+        for bad in ["vaultName: acme, unknown: 1", "vaultName: acme, pollInterval: soon"] {
+            let bad = vault("bad", bad, "2020-01-01T00:00:00Z");
+            for text in [format!("{valid}{bad}"), format!("{bad}{valid}")] {
+                let snapshot = snapshot(DefaultAccess::Deny, &text);
+                let acme = snapshot.vault(&VaultName::new("acme").unwrap());
+                assert!(matches!(acme, Some(Declared::Valid(entry)) if entry.declared_as == "good"), "{text}");
+                assert_eq!(snapshot.problems().len(), 1);
+                assert_eq!(snapshot.problems()[0].object, "AzureKeyVault/bad");
+            }
+        }
     }
 }
