@@ -41,6 +41,8 @@ const MAX_HEADER_BYTES: u32 = 32 * 1024;
 const LIMITS: Limits = Limits { max_connections: 10_000, handshake_timeout: Duration::from_secs(10) };
 /// A dead peer is noticed after both.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+/// A connection is asked to end after it, so that none holds its place for good; a client opens another.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(3_600);
 /// The kubelet takes a minute or more to bring a new certificate; looking is cheap.
 const RELOAD_EVERY: Duration = Duration::from_secs(10);
 
@@ -209,6 +211,7 @@ async fn spawn_grpc(
     let server = Server::builder()
         .timeout(REQUEST_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS)
+        .max_connection_age(MAX_CONNECTION_AGE)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))

@@ -59,6 +59,9 @@ pub fn empty_home(cleanup: Cleanup) -> Result<(), CleanupError> {
 /// Deletes what lies in `directory`, the marker last: until then another try knows it for what it is.
 fn empty(directory: &Path) -> Result<(), CleanupError> {
     if !directory.join(MARKER).is_file() {
+        if is_emptied(directory).is_ok_and(|emptied| emptied) {
+            return Ok(());
+        }
         return Err(CleanupError::Unmarked(directory.to_owned()));
     }
     let failed = |source| CleanupError::Delete { directory: directory.to_owned(), source };
@@ -69,6 +72,11 @@ fn empty(directory: &Path) -> Result<(), CleanupError> {
         }
     }
     gone(fs::remove_file(directory.join(MARKER))).map_err(failed)
+}
+
+/// Whether another container of the pod, which shares the volume, has cleaned up already.
+fn is_emptied(directory: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(directory)?.next().is_none())
 }
 
 fn delete(entry: &DirEntry) -> io::Result<()> {

@@ -28,6 +28,9 @@ pub struct Wanted {
 /// Why the environment cannot be resolved.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvironmentError {
+    /// Values and references do not pair up: the program must not start with a literal.
+    #[error("there is not a value for each reference; this is a defect of the launcher")]
+    Unpaired,
     /// A value ends like a reference and is none.
     #[error("variable {variable:?}: {source}")]
     Reference {
@@ -98,7 +101,7 @@ impl Environment {
             let (Some((variable, value)), Some(reference), Some(resolved)) =
                 (self.0.get_mut(*position), wanted.references.get(*index), values.get(*index))
             else {
-                continue;
+                return Err(EnvironmentError::Unpaired);
             };
             if resolved.expose().contains(&0) {
                 return Err(EnvironmentError::Nul { variable: variable.clone(), reference: reference.clone() });
@@ -135,7 +138,8 @@ impl<const N: usize> From<[(&str, &str); N]> for Own {
 }
 
 fn get<'a>(variables: &'a [(OsString, OsString)], wanted: &str) -> Option<&'a OsStr> {
-    variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_os_str())
+    // Of several the last: it is the one that the program will see.
+    variables.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| value.as_os_str())
 }
 
 #[cfg(test)]

@@ -19,11 +19,26 @@ pub struct InstallError {
     source: io::Error,
 }
 
-/// Puts the launcher and its marker into `directory`. Each file appears whole or not at all.
+/// Puts the launcher into `directory`, and its marker where nothing else lies: a directory that holds other people's files
+/// is not the launcher's to empty. Each file appears whole or not at all.
 pub fn install(directory: &Path) -> Result<(), InstallError> {
     let mut program = File::open("/proc/self/exe").map_err(|source| InstallError { path: directory.into(), source })?;
+    let ours = holds_only_ours(directory).map_err(|source| InstallError { path: directory.into(), source })?;
     put(directory, NAME, 0o555, &mut program)?;
+    if !ours {
+        return Ok(());
+    }
     put(directory, MARKER, 0o444, &mut concat!("keyward-launcher ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
+}
+
+fn holds_only_ours(directory: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        if name != NAME && name != MARKER && !name.to_string_lossy().ends_with(".partial") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn put(directory: &Path, name: &str, mode: u32, content: &mut impl io::Read) -> Result<(), InstallError> {

@@ -52,7 +52,7 @@ pub enum ResolveError {
         reason: String,
     },
     /// The broker's last word.
-    #[error("{}: {message}; {}", words(*.code).0, words(*.code).1)]
+    #[error("{}: {message}", said(*.code))]
     Refused {
         /// Which kind of refusal.
         code: Code,
@@ -89,7 +89,6 @@ pub fn resolve(settings: &Settings, references: &[Reference]) -> Result<Vec<Secr
 
 async fn until_deadline(settings: &Settings, references: &[Reference]) -> Result<Vec<SecretBytes>, ResolveError> {
     let end = Instant::now() + settings.deadline;
-    let random = RandomState::new();
     let broker = || settings.broker.origin.to_string();
     let mut tries = 0;
     let mut reason = "no reply in time".to_owned();
@@ -111,7 +110,7 @@ async fn until_deadline(settings: &Settings, references: &[Reference]) -> Result
             // What an earlier try was told says more than that this one was cut short.
             Err(_) => None,
         };
-        let next = Instant::now() + retry::delay(tries, wait, any(&random));
+        let next = Instant::now() + retry::delay(tries, wait, any());
         if next >= end {
             return Err(ResolveError::Deadline { broker: broker(), deadline: settings.deadline, tries, reason });
         }
@@ -119,27 +118,20 @@ async fn until_deadline(settings: &Settings, references: &[Reference]) -> Result
     }
 }
 
-/// A number nobody can predict; each hasher of a process starts from other keys, drawn from the system.
-fn any(random: &RandomState) -> u32 {
-    let mut hasher = random.build_hasher();
-    hasher.write_u128(Instant::now().elapsed().as_nanos());
-    u32::try_from(hasher.finish() >> 32).unwrap_or_default()
+/// A number nobody can predict: every `RandomState` has other keys, the first ones drawn from the system.
+fn any() -> u32 {
+    u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or_default()
 }
 
-/// A refusal in a few words, and what whoever reads the line can do about it.
-fn words(code: Code) -> (&'static str, &'static str) {
+/// A refusal in a few words. What to do about it is in the broker's message.
+fn said(code: Code) -> &'static str {
     match Class::of_status(code) {
-        Class::Denied if code == Code::Unauthenticated => (
-            "the broker does not accept this pod's token",
-            "it must be this pod's own, projected for the broker's audience and not expired",
-        ),
-        Class::Denied => ("not permitted", "an AzureKeyVault must admit this namespace and object"),
-        Class::Data => ("the broker cannot use the request", "correct the reference"),
-        Class::NotFound => {
-            ("not found", "create the AzureKeyVaultSecret in this namespace, or its object in the vault")
-        }
-        Class::Unservable => ("cannot be served", "correct the object in the vault, or what the reference asks of it"),
-        Class::Unavailable => ("the broker cannot answer now", "start again later"),
-        _ => ("the broker failed", "its log says more"),
+        Class::Denied if code == Code::Unauthenticated => "the broker does not accept this pod's token",
+        Class::Denied => "not permitted",
+        Class::Data => "the broker cannot use the request",
+        Class::NotFound => "not found",
+        Class::Unservable => "cannot be served",
+        Class::Unavailable => "the broker cannot answer now",
+        _ => "the broker failed",
     }
 }

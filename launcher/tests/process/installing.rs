@@ -23,6 +23,19 @@ fn a_second_install_replaces_the_first_and_what_a_killed_one_left() {
 }
 
 #[test]
+fn a_directory_with_other_files_is_not_marked_and_so_never_emptied() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("theirs"), "").unwrap();
+    run(Command::new(LAUNCHER).arg("install").arg(directory.path())).printed("");
+    assert_eq!(listing(directory.path()), ["keyward-launcher", "theirs"]);
+    let launcher = directory.path().join("keyward-launcher");
+    let mut command = Command::new(&launcher);
+    command.env_clear().env("PATH", "/usr/bin:/bin").args(["exec", "--cleanup", "always", "--", "true"]);
+    run(&mut command).failed(73, &[".keyward"]);
+    assert_eq!(listing(directory.path()), ["keyward-launcher", "theirs"]);
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_named() {
     run(Command::new(LAUNCHER).args(["install", "/nonexistent"])).failed(73, &["/nonexistent", "must exist"]);
 }

@@ -30,6 +30,24 @@ async fn a_resolve_under_way_is_finished_after_sigterm() {
 }
 
 #[tokio::test]
+async fn a_peer_that_says_nothing_does_not_hold_up_the_end() {
+    use std::sync::Arc;
+    let stand = shop("").await;
+    let mut roots = rustls::RootCertStore::empty();
+    let ca = stand.ca.cert_pem();
+    roots.add(rustls_pki_types::pem::PemObject::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
+    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = tokio::net::TcpStream::connect(stand.grpc).await.unwrap();
+    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+    let silent = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
+    stand.broker.signal(Signal::TERM).unwrap();
+    let ended = stand.broker.finish().await.unwrap();
+    assert!(ended.status.success(), "{}", ended.stderr.lines().last().unwrap_or_default());
+    drop(silent);
+}
+
+#[tokio::test]
 async fn a_broker_that_is_gone_is_waited_for_and_then_said() {
     let stand = shop(&secret("shop", "db-password", "secret")).await;
     let token = stand.write_token(&shop_token()).unwrap();

@@ -20,6 +20,12 @@ impl Admitted {
     pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
         Self { stream, _place: place }
     }
+
+    /// Returns when there is something to read, or nothing will come any more. Nothing is taken.
+    pub(super) async fn wait_for_bytes(&self) -> io::Result<()> {
+        // Not `readable`, which may still speak of bytes that the handshake took.
+        self.stream.peek(&mut [0]).await.map(drop)
+    }
 }
 
 impl Connected for Admitted {

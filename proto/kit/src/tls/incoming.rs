@@ -105,7 +105,11 @@ async fn handshake(
     limit: Duration,
 ) -> Option<TlsStream<Admitted>> {
     let peer = socket.peer_addr().ok();
-    let accepting = TlsAcceptor::from(tls).accept(Admitted::new(socket, place));
+    let accepting = async {
+        let mut stream = TlsAcceptor::from(tls).accept(Admitted::new(socket, place)).await?;
+        first_bytes(&mut stream).await?;
+        Ok(stream)
+    };
     let error = match timeout(limit, accepting).await {
         Ok(Ok(stream)) => return Some(stream),
         Ok(Err(error)) => error,
@@ -113,6 +117,17 @@ async fn handshake(
     };
     debug!(?peer, %error, "TLS handshake failed");
     None
+}
+
+/// Waits until the peer has something to say. One that never does would hold its place, and a drain, for as long as it
+/// likes: HTTP/2 knows no limit before the first frame.
+async fn first_bytes(stream: &mut TlsStream<Admitted>) -> io::Result<()> {
+    let (socket, tls) = stream.get_mut();
+    // They may have come together with the end of the handshake.
+    if tls.process_new_packets().map_err(io::Error::other)?.plaintext_bytes_to_read() > 0 {
+        return Ok(());
+    }
+    socket.wait_for_bytes().await
 }
 
 #[cfg(test)]
@@ -128,9 +143,12 @@ mod tests {
     use tonic_health::pb::health_server::HealthServer;
     use tonic_health::server::{HealthReporter, HealthService};
 
+    use rustls_pki_types::ServerName;
+    use tokio_rustls::TlsConnector;
+
     use super::*;
     use crate::tls::role::{Role, role_of};
-    use crate::tls::testing::{Authority, KubeletDir, Pair, connect};
+    use crate::tls::testing::{Authority, KubeletDir, Pair, client_config, connect};
 
     const LIMITS: Limits = Limits { max_connections: 16, handshake_timeout: Duration::from_mins(1) };
 
@@ -172,6 +190,24 @@ mod tests {
         tokio::select! {
             _ = stream.next() => panic!("no handshake was made"),
             read = silent.read_to_end(&mut rest) => assert_eq!(read.unwrap(), 0),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_after_the_handshake_is_closed_at_the_deadline() {
+        let Fixture { ca, tls, listener, addr, _dir } = fixture().await;
+        let limits = Limits { handshake_timeout: Duration::from_millis(200), ..LIMITS };
+        let mut stream = pin!(incoming(listener, tls, limits, CancellationToken::new()));
+        let name = ServerName::try_from("localhost").unwrap();
+        let silent = async {
+            let connector = TlsConnector::from(Arc::new(client_config(&ca, None)));
+            let mut silent = connector.connect(name, TcpStream::connect(addr).await.unwrap()).await.unwrap();
+            // Without a close of the TLS session this is an error; either way it is the end.
+            let _ = silent.read_to_end(&mut Vec::new()).await;
+        };
+        tokio::select! {
+            _ = stream.next() => panic!("it was handed on"),
+            () = silent => {}
         }
     }
 

@@ -106,7 +106,7 @@ impl KubeletDir {
     }
 }
 
-fn client_config(trusted: &Authority, pair: Option<&Pair>) -> ClientConfig {
+pub(super) fn client_config(trusted: &Authority, pair: Option<&Pair>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.cert.der().clone()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -126,7 +126,11 @@ pub(super) async fn connect(
 ) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(client_config(trusted, pair)));
-    connector.connect(name, TcpStream::connect(addr).await?).await
+    let mut stream = connector.connect(name, TcpStream::connect(addr).await?).await?;
+    // A peer that says nothing is not handed on.
+    stream.write_all(b"!").await?;
+    stream.flush().await?;
+    Ok(stream)
 }
 
 /// A whole exchange in memory: both sides' certificates accepted, a byte there and back.
