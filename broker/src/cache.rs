@@ -36,6 +36,8 @@ pub struct CacheKey {
     pub vault: Origin,
     /// Which it is.
     pub object: ObjectId,
+    /// As whom it is read, where the vault's declaration says: what one identity may read, another may not.
+    pub identity: (Option<String>, Option<String>),
 }
 
 /// An object as it was read.
@@ -198,10 +200,13 @@ async fn read(
 ) -> Result<Arc<Entry>, LoadError> {
     let _turn = reads.acquire().await.map_err(|_| LoadError::Interrupted)?;
     let raw = reader.read(&id).await?;
-    let object = render::parse(&raw.body)?;
+    let (version, attributes) = (raw.version, raw.attributes);
+    // A PFX may ask for a million rounds of key derivation: not on a thread that others wait for.
+    let parsed = tokio::task::spawn_blocking(move || render::parse(&raw.body)).await;
+    let object = parsed.map_err(|_| LoadError::Interrupted)??;
     Ok(Arc::new(Entry {
-        version: raw.version,
-        attributes: raw.attributes,
+        version,
+        attributes,
         object,
         read_at: SystemTime::now(),
         read_instant: Instant::now(),
@@ -251,6 +256,7 @@ mod tests {
         CacheKey {
             vault: Origin::parse("https://acme.vault.azure.net").unwrap(),
             object: ObjectId { kind: ObjectKind::Secret, name: ObjectName::new(name).unwrap(), version: None },
+            identity: (None, None),
         }
     }
 

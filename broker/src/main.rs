@@ -29,6 +29,7 @@ async fn serve(args: keyward_broker::args::ServeArgs) -> anyhow::Result<()> {
 
 #[allow(clippy::print_stderr, reason = "the log may not be there yet")]
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("keyward-broker: {error:#}");
+    // Each error already says its cause.
+    eprintln!("keyward-broker: {error}");
     ExitCode::FAILURE
 }

@@ -67,6 +67,9 @@ pub enum ResolveError {
         /// Why.
         source: LoadError,
     },
+    /// No vault answered in time, for this reference or for another of the same request.
+    #[error("no vault answered within {0:?}; try again")]
+    Late(Duration),
     /// Read, and it has no such view.
     #[error("{secret}: {source}")]
     Render {
@@ -121,7 +124,8 @@ impl Resolver {
             vault: vault.origin.to_string(),
             source,
         };
-        let key = CacheKey { vault: vault.origin.clone(), object: secret.object.clone() };
+        let identity = (vault.tenant_id.clone(), vault.client_id.clone());
+        let key = CacheKey { vault: vault.origin.clone(), object: secret.object.clone(), identity };
         let reader = self.readers.open(vault).map_err(|error| load_error(error.into()))?;
         let entry = self.cache.get(key, reader, vault.refresh_after).await.map_err(load_error)?;
         trail.served = Some((entry.version.clone(), entry.age()));

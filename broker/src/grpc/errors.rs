@@ -48,6 +48,7 @@ pub fn of_resolve(error: &ResolveError) -> Verdict {
         ResolveError::Load { source: LoadError::Read(error), .. } => of_read(error),
         ResolveError::Load { source: LoadError::Parse(_), .. } => verdict(Code::FailedPrecondition, "OBJECT_MALFORMED"),
         ResolveError::Load { source: LoadError::Interrupted, .. } => verdict(Code::Unavailable, "BROKER_STOPPING"),
+        ResolveError::Late(_) => verdict(Code::Unavailable, "VAULT_SLOW"),
         ResolveError::Render { .. } => verdict(Code::FailedPrecondition, "OBJECT_HAS_NO_SUCH_VIEW"),
     }
 }

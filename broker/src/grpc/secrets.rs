@@ -17,7 +17,7 @@ use crate::{
     audit::{AuditLog, Record},
     authn::{Authenticator, AuthnError, Caller},
     metrics::Metrics,
-    resolve::{Outcome, Resolver},
+    resolve::{Outcome, ResolveError, Resolver},
 };
 
 /// How long one request may wait for vaults. Below the server's own limit, whose answer would not say to try again.
@@ -47,7 +47,6 @@ impl v1::secrets_server::Secrets for SecretsService {
         };
         let failure = refusal.clone().or_else(|| errors::of_outcomes(&outcomes));
         let code = failure.as_ref().map_or(Code::Ok, Status::code);
-        self.metrics.resolved(code, started.elapsed());
         let record = Record {
             caller: caller.as_ref().ok(),
             peer,
@@ -57,10 +56,11 @@ impl v1::secrets_server::Secrets for SecretsService {
         };
         if let Err(error) = self.audit.write(&record) {
             tracing::error!(%error, "the audit line could not be written, so nothing is handed out");
-            return Err(Status::unavailable(
-                "the broker cannot write its audit log; an operator must look at its output",
-            ));
+            let refusal = unaudited();
+            self.metrics.resolved(refusal.code(), started.elapsed());
+            return Err(refusal);
         }
+        self.metrics.resolved(code, started.elapsed());
         failure.map_or_else(|| Ok(Response::new(reply(outcomes))), Err)
     }
 }
@@ -75,11 +75,10 @@ impl SecretsService {
             Ok(references) => references,
             Err(refusal) => return (Vec::new(), Some(refusal)),
         };
-        let resolving = self.resolver.resolve(&caller.namespace, references);
-        match tokio::time::timeout(PATIENCE, resolving).await {
-            Ok(outcomes) => (outcomes, None),
-            Err(_) => (Vec::new(), Some(too_slow())),
-        }
+        let resolving = self.resolver.resolve(&caller.namespace, references.clone());
+        let late = |reference| Outcome { reference, trail: None, value: Err(ResolveError::Late(PATIENCE)) };
+        let outcomes = tokio::time::timeout(PATIENCE, resolving).await;
+        (outcomes.unwrap_or_else(|_| references.into_iter().map(late).collect()), None)
     }
 }
 
@@ -111,10 +110,10 @@ fn refused_token(error: &AuthnError) -> Status {
     errors::status(errors::of_authn(error), error.to_string(), &[])
 }
 
-fn too_slow() -> Status {
-    let verdict =
-        errors::Verdict { code: Code::Unavailable, reason: "VAULT_SLOW", retry_after: Some(Duration::from_secs(1)) };
-    errors::status(verdict, format!("no vault answered within {PATIENCE:?}; try again"), &[])
+fn unaudited() -> Status {
+    let retry_after = Some(Duration::from_secs(1));
+    let verdict = errors::Verdict { code: Code::Unavailable, reason: "AUDIT_UNWRITABLE", retry_after };
+    errors::status(verdict, "the broker cannot write its audit log; an operator must look at its output", &[])
 }
 
 fn reply(outcomes: Vec<Outcome>) -> ResolveResponse {
