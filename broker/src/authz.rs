@@ -194,10 +194,13 @@ metadata: {name: db, namespace: bank}
 spec: {vault: {name: acme, object: {name: db, type: secret}}}
 ";
 
-    fn decided(access: DefaultAccess, namespace: &str, name: &str) -> Result<Grant, Denial> {
+    fn snapshot(access: DefaultAccess, manifests: &str) -> Snapshot {
         let defaults = Defaults { access, cloud: Cloud::AzurePublic, poll_interval: Duration::from_secs(600) };
-        let snapshot = Snapshot::build(defaults, manifests::read("f", MANIFESTS));
-        decide(&snapshot, namespace, &Reference::new(name, None).unwrap())
+        Snapshot::build(defaults, manifests::read("f", manifests))
+    }
+
+    fn decided(access: DefaultAccess, namespace: &str, name: &str) -> Result<Grant, Denial> {
+        decide(&snapshot(access, MANIFESTS), namespace, &Reference::new(name, None).unwrap())
     }
 
     #[test]
@@ -237,12 +240,7 @@ kind: AzureKeyVaultSecret
 metadata: {name: db, namespace: shop}
 spec: {vault: {name: acme, object: {name: db, type: secret}}}
 ";
-        let defaults = Defaults {
-            access: DefaultAccess::Allow,
-            cloud: Cloud::AzurePublic,
-            poll_interval: Duration::from_secs(600),
-        };
-        let snapshot = Snapshot::build(defaults, manifests::read("f", manifests));
+        let snapshot = snapshot(DefaultAccess::Allow, manifests);
         let denied = decide(&snapshot, "shop", &Reference::new("db", None).unwrap()).unwrap_err();
         assert!(matches!(denied, Denial::Namespace { .. }), "{denied}");
     }
@@ -250,12 +248,7 @@ spec: {vault: {name: acme, object: {name: db, type: secret}}}
     #[test]
     fn where_undeclared_vaults_are_open_declared_ones_keep_their_rules() {
         let open = MANIFESTS.replace("url: 'http://plain', ", "");
-        let defaults = Defaults {
-            access: DefaultAccess::Allow,
-            cloud: Cloud::AzurePublic,
-            poll_interval: Duration::from_secs(600),
-        };
-        let snapshot = Snapshot::build(defaults, manifests::read("f", &open));
+        let snapshot = snapshot(DefaultAccess::Allow, &open);
         let stray = Reference::new("stray", None).unwrap();
         assert_eq!(decide(&snapshot, "shop", &stray).unwrap().rule, "--access-default allow");
         for (namespace, name) in [("bank", "db"), ("shop", "tls"), ("shop", "closed"), ("shop", "odd")] {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use futures::{StreamExt as _, stream};
 use keyward_types::{ObjectVersion, Reference, SecretBytes};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     authz::{self, Denial, Grant},
@@ -16,6 +17,9 @@ use crate::{
 
 /// References of one request worked on at the same time.
 const CONCURRENT: usize = 32;
+
+/// How long one request may wait for vaults. Below the server's own limit, whose answer would not say to try again.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Turns references into values. Cloning shares it.
 #[derive(Clone)]
@@ -67,9 +71,14 @@ pub enum ResolveError {
         /// Why.
         source: LoadError,
     },
-    /// No vault answered in time, for this reference or for another of the same request.
-    #[error("no vault answered within {0:?}; try again")]
-    Late(Duration),
+    /// The vault did not answer in the time that its request had.
+    #[error("{secret}: {vault} did not answer within {PATIENCE:?}; try again")]
+    Late {
+        /// The secret, in words.
+        secret: String,
+        /// Origin of the vault.
+        vault: String,
+    },
     /// Read, and it has no such view.
     #[error("{secret}: {source}")]
     Render {
@@ -89,14 +98,15 @@ impl Resolver {
     /// Resolves all of `references` for `namespace`, in their order, by one snapshot.
     pub async fn resolve(&self, namespace: &str, references: Vec<Reference>) -> Vec<Outcome> {
         let snapshot = self.snapshot.load_full();
+        let until = Instant::now() + PATIENCE;
         stream::iter(references)
-            .map(|reference| self.resolve_one(&snapshot, namespace, reference))
+            .map(|reference| self.resolve_one(&snapshot, namespace, reference, until))
             .buffered(CONCURRENT)
             .collect()
             .await
     }
 
-    async fn resolve_one(&self, snapshot: &Snapshot, namespace: &str, reference: Reference) -> Outcome {
+    async fn resolve_one(&self, snapshot: &Snapshot, namespace: &str, reference: Reference, until: Instant) -> Outcome {
         let grant = match authz::decide(snapshot, namespace, &reference) {
             Ok(grant) => grant,
             Err(denial) => return Outcome { reference, trail: None, value: Err(denial.into()) },
@@ -107,7 +117,9 @@ impl Resolver {
             rule: grant.rule.clone(),
             served: None,
         };
-        let value = self.value(&grant, &reference, &mut trail).await;
+        let late = || ResolveError::Late { secret: grant.secret.shown(), vault: grant.vault.origin.to_string() };
+        let value = timeout_at(until, self.value(&grant, &reference, &mut trail)).await;
+        let value = value.unwrap_or_else(|_| Err(late()));
         Outcome { reference, trail: Some(trail), value }
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use keyward_proto::RETRY_AFTER_METADATA;
 use keyward_proto::v1::secrets_client::SecretsClient;
 use keyward_proto::v1::{Reference as WireReference, ResolveRequest};
 use keyward_types::{Reference, SecretBytes};
@@ -16,9 +17,6 @@ use crate::settings::{Broker, Settings};
 
 /// For TCP and TLS together. An address that swallows packets must leave time for the broker's name.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-
-/// Set by the broker beside `UNAVAILABLE`; `google.rpc.RetryInfo` says the same and would cost a protobuf parser here.
-const RETRY_AFTER: &str = "retry-after-ms";
 
 const USER_AGENT: &str = concat!("keyward-launcher/", env!("CARGO_PKG_VERSION"));
 
@@ -118,7 +116,7 @@ fn refusal(status: &Status) -> TryError {
     if status.source().is_some() {
         return TryError::Unavailable { reason: format!("the connection broke: {}", root_cause(status)), wait: None };
     }
-    let wait = status.metadata().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let wait = status.metadata().get(RETRY_AFTER_METADATA).and_then(|value| value.to_str().ok()?.parse().ok());
     let message = if status.message().is_empty() { status.code().description() } else { status.message() };
     match status.code() {
         Code::Unavailable => {
@@ -164,7 +162,7 @@ mod tests {
 
     fn with_metadata(code: Code, wait: &str) -> Status {
         let mut metadata = MetadataMap::new();
-        metadata.insert(RETRY_AFTER, wait.parse().unwrap());
+        metadata.insert(RETRY_AFTER_METADATA, wait.parse().unwrap());
         Status::with_metadata(code, "busy", metadata)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use keyward_proto::ERROR_DOMAIN;
+use keyward_proto::{ERROR_DOMAIN, RETRY_AFTER_METADATA};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -22,9 +22,6 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// References named in one message; the audit line has them all.
 const NAMED: usize = 5;
-
-/// Metadata with the advised wait in milliseconds, for clients that do not read `google.rpc.RetryInfo`.
-pub const RETRY_AFTER_METADATA: &str = "retry-after-ms";
 
 /// Code and machine-readable reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +45,7 @@ pub fn of_resolve(error: &ResolveError) -> Verdict {
         ResolveError::Load { source: LoadError::Read(error), .. } => of_read(error),
         ResolveError::Load { source: LoadError::Parse(_), .. } => verdict(Code::FailedPrecondition, "OBJECT_MALFORMED"),
         ResolveError::Load { source: LoadError::Interrupted, .. } => verdict(Code::Unavailable, "BROKER_STOPPING"),
-        ResolveError::Late(_) => verdict(Code::Unavailable, "VAULT_SLOW"),
+        ResolveError::Late { .. } => verdict(Code::Unavailable, "VAULT_SLOW"),
         ResolveError::Render { .. } => verdict(Code::FailedPrecondition, "OBJECT_HAS_NO_SUCH_VIEW"),
     }
 }

@@ -17,11 +17,8 @@ use crate::{
     audit::{AuditLog, Record},
     authn::{Authenticator, AuthnError, Caller},
     metrics::Metrics,
-    resolve::{Outcome, ResolveError, Resolver},
+    resolve::{Outcome, Resolver},
 };
-
-/// How long one request may wait for vaults. Below the server's own limit, whose answer would not say to try again.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The service.
 pub struct SecretsService {
@@ -75,10 +72,7 @@ impl SecretsService {
             Ok(references) => references,
             Err(refusal) => return (Vec::new(), Some(refusal)),
         };
-        let resolving = self.resolver.resolve(&caller.namespace, references.clone());
-        let late = |reference| Outcome { reference, trail: None, value: Err(ResolveError::Late(PATIENCE)) };
-        let outcomes = tokio::time::timeout(PATIENCE, resolving).await;
-        (outcomes.unwrap_or_else(|_| references.into_iter().map(late).collect()), None)
+        (self.resolver.resolve(&caller.namespace, references).await, None)
     }
 }
 
