@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     object::{Attributes, Object, ObjectId},
+    policy::{SecretEntry, VaultEntry},
     render::{self, RenderError},
     vault::{ReadError, VaultReader, origin::Origin},
 };
@@ -53,6 +54,23 @@ pub struct Entry {
     pub read_at: SystemTime,
     read_instant: Instant,
     refresh_after: Duration,
+}
+
+/// An entry as it is served at one moment.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The object as it was read.
+    pub entry: Arc<Entry>,
+    /// For how long the vault has been unable to confirm it; `None` while it is fresh.
+    pub stale: Option<Duration>,
+}
+
+impl CacheKey {
+    /// Where `secret`, which is in `vault`, is kept.
+    pub fn of(secret: &SecretEntry, vault: &VaultEntry) -> Self {
+        let identity = (vault.tenant_id.clone(), vault.client_id.clone());
+        Self { vault: vault.origin.clone(), object: secret.object.clone(), identity }
+    }
 }
 
 impl Entry {
@@ -168,6 +186,11 @@ impl ObjectCache {
             entries.try_get_with(key, read(reads, reader, object, refresh_after)).await
         });
         load.await.map_err(|_| LoadError::Interrupted)?.map_err(|error| LoadError::clone(&error))
+    }
+
+    /// The entry, if it is in memory.
+    pub async fn peek(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        self.entries.get(key).await
     }
 
     /// Every entry, in no order.

@@ -10,6 +10,7 @@
 //! | [`authz`] | namespace and reference → grant or denial | none: pure |
 //! | [`policy`], [`manifests`] | YAML → immutable snapshot of who may read what | none: pure |
 //! | [`cache`] | one read however many ask; bounded | |
+//! | [`changes`] | what polling found out, told to whoever listens | |
 //! | [`readers`], [`opener`] | one open reader for each vault | |
 //! | [`vault`] | the way out: official SDK, pinned origin, no retries | HTTPS |
 //! | [`render`], [`object`] | what was read → object → the view asked for | none: pure |
@@ -24,12 +25,14 @@ pub mod audit;
 pub mod authn;
 pub mod authz;
 pub mod cache;
+pub mod changes;
 pub mod grpc;
 pub mod manifests;
 pub mod metrics;
 pub mod object;
 pub mod opener;
 pub mod policy;
+pub mod poll;
 pub mod readers;
 pub mod render;
 pub mod resolve;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     authz::{self, Denial, Grant},
-    cache::{CacheKey, LoadError, ObjectCache},
+    cache::{CacheKey, LoadError, ObjectCache, Served},
     policy::Snapshot,
     readers::Readers,
     render::{self, RenderError},
@@ -129,6 +129,15 @@ impl Resolver {
         reference: &Reference,
         trail: &mut Trail,
     ) -> Result<SecretBytes, ResolveError> {
+        let served = self.read(grant).await?;
+        trail.served = Some((served.entry.version.clone(), served.entry.age()));
+        render::view(&served.entry.object, &grant.secret.spec, reference.query())
+            .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source })
+    }
+
+    /// The object that was granted, from memory or else from its vault. Waits as long as the vault takes: the caller
+    /// brings the deadline.
+    pub async fn read(&self, grant: &Grant) -> Result<Served, ResolveError> {
         let (secret, vault) = (&grant.secret, &grant.vault);
         let load_error = |source: LoadError| ResolveError::Load {
             secret: secret.shown(),
@@ -136,12 +145,15 @@ impl Resolver {
             vault: vault.origin.to_string(),
             source,
         };
-        let identity = (vault.tenant_id.clone(), vault.client_id.clone());
-        let key = CacheKey { vault: vault.origin.clone(), object: secret.object.clone(), identity };
         let reader = self.readers.open(vault).map_err(|error| load_error(error.into()))?;
-        let entry = self.cache.get(key, reader, vault.refresh_after).await.map_err(load_error)?;
-        trail.served = Some((entry.version.clone(), entry.age()));
-        render::view(&entry.object, &secret.spec, reference.query())
-            .map_err(|source| ResolveError::Render { secret: secret.shown(), source })
+        let entry =
+            self.cache.get(CacheKey::of(secret, vault), reader, vault.refresh_after).await.map_err(load_error)?;
+        Ok(Served { entry, stale: None })
+    }
+
+    /// The object that was granted, if it is in memory. Asks no vault and counts as no read.
+    pub async fn peek(&self, grant: &Grant) -> Option<Served> {
+        let entry = self.cache.peek(&CacheKey::of(&grant.secret, &grant.vault)).await?;
+        Some(Served { entry, stale: None })
     }
 }

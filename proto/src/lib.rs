@@ -27,5 +27,9 @@ pub const MAX_REPLY_BYTES: usize = 4 * 1024 * 1024;
 /// Metadata beside `UNAVAILABLE`: the advised wait in milliseconds, for clients that do not read `google.rpc.RetryInfo`.
 pub const RETRY_AFTER_METADATA: &str = "retry-after-ms";
 
+/// Metadata of a `Resolve` reply that holds a value which its vault could not confirm in time: for how long at most, in
+/// milliseconds. Absent when every value is fresh.
+pub const STALE_METADATA: &str = "stale-ms";
+
 /// `google.rpc.ErrorInfo.domain` of every error this system returns.
 pub const ERROR_DOMAIN: &str = "keyward.dev";

@@ -68,7 +68,7 @@ impl CacheService {
                 origin: entry.origin.to_string(),
                 problem: String::new(),
                 requests: self.readers.requests(&entry.origin),
-                refresh_after_ms: u64::try_from(entry.refresh_after.as_millis()).unwrap_or(u64::MAX),
+                poll_interval_ms: u64::try_from(entry.refresh_after.as_millis()).unwrap_or(u64::MAX),
             },
             Declared::Invalid(reason) => {
                 v1::Vault { name: name.to_string(), problem: reason.clone(), ..v1::Vault::default() }

@@ -25,7 +25,7 @@ pub fn write(status: &StatusResponse, now: SystemTime, out: &mut impl Write) -> 
             vault.name.clone(),
             vault.origin.clone(),
             vault.requests.to_string(),
-            interval(vault.refresh_after_ms),
+            interval(vault.poll_interval_ms),
             state.into(),
         ]
     });
@@ -61,7 +61,7 @@ pub fn json(status: &StatusResponse) -> Value {
         },
         "vaults": status.vaults.iter().map(|vault| json!({
             "name": vault.name, "origin": vault.origin, "problem": vault.problem,
-            "requests": vault.requests, "refreshAfterMs": vault.refresh_after_ms,
+            "requests": vault.requests, "pollIntervalMs": vault.poll_interval_ms,
         })).collect::<Vec<_>>(),
         "objects": status.objects.iter().map(|object| json!({
             "vault": object.vault, "type": object.r#type, "name": object.name, "version": object.version,
@@ -120,7 +120,7 @@ mod tests {
                 name: "acme".into(),
                 origin: "https://acme.vault.azure.net".into(),
                 requests: 2,
-                refresh_after_ms: 600_000,
+                poll_interval_ms: 600_000,
                 ..Vault::default()
             }],
             objects: vec![CachedObject {
