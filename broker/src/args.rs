@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyward_kit::telemetry::LogArgs;
 use url::Url;
 
-use crate::policy::DefaultAccess;
+use crate::policy::{DefaultAccess, durations};
 
 /// The one caller of Azure Key Vault: it caches, authorises, audits and answers over gRPC.
 #[derive(Debug, Parser)]
@@ -72,9 +72,21 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_ACCESS_DEFAULT", default_value = "deny")]
     pub access_default: DefaultAccess,
 
-    /// How old a cached object may grow before its vault is asked again, unless its AzureKeyVault says
-    #[arg(long, env = "KEYWARD_POLL_INTERVAL", default_value = "10m", value_name = "DURATION", value_parser = interval)]
+    /// How often what is cached is compared with its vault, unless its AzureKeyVault says
+    #[arg(long, env = "KEYWARD_POLL_INTERVAL", default_value = "10m", value_name = "DURATION", value_parser = durations::poll_interval)]
     pub poll_interval: Duration,
+
+    /// How long what is cached is served while its vault does not answer, unless its AzureKeyVault says; 0s for not at all
+    #[arg(long, env = "KEYWARD_MAX_STALE", default_value = "24h", value_name = "DURATION", value_parser = durations::max_stale)]
+    pub max_stale: Duration,
+
+    /// Requests to one vault in any ten seconds, unless its AzureKeyVault says. Key Vault allows 4,000
+    #[arg(long, env = "KEYWARD_VAULT_BUDGET", default_value_t = 1_000, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(10..=40_000))]
+    pub vault_budget: u32,
+
+    /// What is cached is read again at least this often, even where the vault shows no change
+    #[arg(long, env = "KEYWARD_REREAD_AFTER", default_value = "24h", value_name = "DURATION", value_parser = durations::poll_interval)]
+    pub reread_after: Duration,
 
     /// Bound on the memory of cached objects, in bytes
     #[arg(long, env = "KEYWARD_CACHE_MAX_BYTES", default_value_t = 256 << 20, value_name = "BYTES")]
@@ -167,14 +179,6 @@ pub enum Output {
     Table,
     /// One JSON object
     Json,
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(interval) if interval >= Duration::from_secs(1) => Ok(interval),
-        Ok(_) => Err("at least one second".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 #[cfg(test)]

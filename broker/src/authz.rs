@@ -105,7 +105,8 @@ pub fn decide(snapshot: &Snapshot, namespace: &str, reference: &Reference) -> Re
     Ok(Grant { secret: Arc::clone(secret), vault, rule })
 }
 
-fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<VaultEntry>, Denial> {
+/// The vault that `secret` is in, whoever may read it.
+pub(crate) fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<VaultEntry>, Denial> {
     match (snapshot.vault(&secret.vault), snapshot.defaults().access) {
         (Some(Declared::Valid(vault)), _) => Ok(Arc::clone(vault)),
         (Some(Declared::Invalid(reason)), _) => {
@@ -145,12 +146,8 @@ fn admit(snapshot: &Snapshot, namespace: &str, secret: &SecretEntry, vault: &Vau
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use keyward_crds::azure_key_vault::Cloud;
-
     use super::*;
-    use crate::{manifests, policy::Defaults};
+    use crate::{manifests, policy::testing::defaults};
 
     const MANIFESTS: &str = "
 apiVersion: keyward.dev/v1alpha1
@@ -195,8 +192,7 @@ spec: {vault: {name: acme, object: {name: db, type: secret}}}
 ";
 
     fn snapshot(access: DefaultAccess, manifests: &str) -> Snapshot {
-        let defaults = Defaults { access, cloud: Cloud::AzurePublic, poll_interval: Duration::from_secs(600) };
-        Snapshot::build(defaults, manifests::read("f", manifests))
+        Snapshot::build(defaults(access), manifests::read("f", manifests))
     }
 
     fn decided(access: DefaultAccess, namespace: &str, name: &str) -> Result<Grant, Denial> {

@@ -11,7 +11,9 @@
 //! | [`policy`], [`manifests`] | YAML → immutable snapshot of who may read what | none: pure |
 //! | [`cache`] | one read however many ask; bounded | |
 //! | [`changes`] | what polling found out, told to whoever listens | |
-//! | [`readers`], [`opener`] | one open reader for each vault | |
+//! | [`poll`] | compares what is held with its vault, again and again | |
+//! | [`budget`] | when a vault may be asked | |
+//! | [`readers`], [`opener`] | one open vault for each in use | |
 //! | [`vault`] | the way out: official SDK, pinned origin, no retries | HTTPS |
 //! | [`render`], [`object`] | what was read → object → the view asked for | none: pure |
 //! | [`audit`] | one line for each `Resolve` | standard output |
@@ -24,6 +26,7 @@ pub mod args;
 pub mod audit;
 pub mod authn;
 pub mod authz;
+pub mod budget;
 pub mod cache;
 pub mod changes;
 pub mod grpc;

@@ -21,8 +21,27 @@ pub struct RawObject {
     pub version: ObjectVersion,
     /// Its attributes.
     pub attributes: Attributes,
+    /// What to compare the next listing with.
+    pub stamp: Stamp,
     /// Its body.
     pub body: RawBody,
+}
+
+/// When an object last changed, as the listing that is watched shows it: for a certificate its twin among the secrets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Whole seconds; compared for inequality and never for order.
+    pub updated: Option<OffsetDateTime>,
+    /// The answer came within the same two seconds: another change may hide behind the same stamp.
+    pub hot: bool,
+}
+
+impl Stamp {
+    /// Of an object that was `updated` then, in an answer that its server dated `answered`.
+    pub fn new(updated: Option<OffsetDateTime>, answered: OffsetDateTime) -> Self {
+        const GRAIN: time::Duration = time::Duration::seconds(2);
+        Self { updated, hot: updated.is_none_or(|updated| answered - updated < GRAIN) }
+    }
 }
 
 /// Attributes of a version. Key Vault serves expired and not-yet-valid objects, and so does the broker.
@@ -32,6 +51,8 @@ pub struct Attributes {
     pub not_before: Option<OffsetDateTime>,
     /// `exp`
     pub expires: Option<OffsetDateTime>,
+    /// When the version was made; whole seconds.
+    pub created: Option<OffsetDateTime>,
     /// When the version, or its attributes, last changed; whole seconds.
     pub updated: Option<OffsetDateTime>,
 }

@@ -3,8 +3,11 @@
 //! Pure: a [`crate::source`] reads manifests and builds a snapshot; everyone else only looks at it. Whatever cannot be
 //! understood is kept as a refusal with its reason, so that it fails closed and can be shown, and never hides another.
 
+pub mod durations;
 pub mod pattern;
 pub mod secret;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod vault;
 
 use std::{
@@ -40,8 +43,12 @@ pub struct Defaults {
     pub access: DefaultAccess,
     /// Where a vault is when its declaration names neither cloud nor URL.
     pub cloud: Cloud,
-    /// How old a cached object may grow where the declaration does not say.
+    /// How often what is cached is compared with its vault where the declaration does not say.
     pub poll_interval: Duration,
+    /// How long what is cached is served while its vault does not answer, where the declaration does not say.
+    pub max_stale: Duration,
+    /// Requests to one vault in any ten seconds, where the declaration does not say.
+    pub budget: u32,
 }
 
 /// Everything the manifests say at one moment.
@@ -230,12 +237,8 @@ struct Refused {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{testing::defaults, *};
     use crate::manifests;
-
-    fn defaults(access: DefaultAccess) -> Defaults {
-        Defaults { access, cloud: Cloud::AzurePublic, poll_interval: Duration::from_secs(600) }
-    }
 
     fn snapshot(access: DefaultAccess, text: &str) -> Snapshot {
         Snapshot::build(defaults(access), manifests::read("f", text))

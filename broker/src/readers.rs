@@ -1,16 +1,22 @@
-//! One open reader for each vault, made when it is first needed and kept: a new SDK client costs a challenge request.
+//! One open vault for each that is in use, made when it is first needed and kept: a new SDK client costs a challenge
+//! request, and gate and poller need what went before.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+
 use crate::{
+    budget::Gate,
     metrics::Metrics,
     policy::{Declared, Snapshot, VaultEntry},
+    poll::Progress,
     vault::{ReadError, VaultReader, origin::Origin},
 };
 
@@ -29,6 +35,7 @@ pub struct VaultObserver {
     vault: Origin,
     requests: AtomicU64,
     metrics: Arc<Metrics>,
+    gate: Arc<Gate>,
 }
 
 impl VaultObserver {
@@ -36,77 +43,165 @@ impl VaultObserver {
     pub fn count(&self, operation: &'static str, status: Option<u16>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.metrics.vault_request(&self.vault, operation, status);
+        if status == Some(401) {
+            // A challenge: the call it belongs to is sent again.
+            self.gate.debit();
+        }
     }
 }
 
-/// What an open reader depends on: a vault read as another identity is another reader.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    origin: Origin,
-    tenant_id: Option<String>,
-    client_id: Option<String>,
+/// What an open vault depends on: a vault read as another identity is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VaultId {
+    /// Where it is.
+    pub origin: Origin,
+    /// As whom it is read.
+    pub identity: (Option<String>, Option<String>),
 }
 
-struct OpenReader {
+impl VaultId {
+    /// Of a declaration.
+    pub fn of(vault: &VaultEntry) -> Self {
+        Self { origin: vault.origin.clone(), identity: (vault.tenant_id.clone(), vault.client_id.clone()) }
+    }
+}
+
+/// A vault that is read.
+pub struct OpenVault {
+    id: VaultId,
+    settings: ArcSwap<VaultEntry>,
     reader: Arc<dyn VaultReader>,
     observer: Arc<VaultObserver>,
+    gate: Arc<Gate>,
+    progress: Mutex<Progress>,
 }
 
-/// The open readers.
+impl OpenVault {
+    /// What it is known by.
+    pub fn id(&self) -> &VaultId {
+        &self.id
+    }
+
+    /// What its declaration says now.
+    pub fn settings(&self) -> Arc<VaultEntry> {
+        self.settings.load_full()
+    }
+
+    /// To be passed before every call.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// Makes the calls.
+    pub fn reader(&self) -> &dyn VaultReader {
+        self.reader.as_ref()
+    }
+
+    /// Lets go of a token that was refused; false where it was fetched a moment ago.
+    pub fn renew(&self) -> bool {
+        self.reader.renew()
+    }
+
+    /// Where polling it stands.
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests sent to it since it was opened.
+    pub fn requests(&self) -> u64 {
+        self.observer.requests.load(Ordering::Relaxed)
+    }
+}
+
+/// The open vaults.
 pub struct Readers {
     opener: Box<dyn Open>,
     metrics: Arc<Metrics>,
-    open: Mutex<HashMap<Key, OpenReader>>,
+    open: Mutex<HashMap<VaultId, Arc<OpenVault>>>,
+    changed: Notify,
 }
 
 impl Readers {
     /// None open yet.
     pub fn new(opener: impl Open + 'static, metrics: Arc<Metrics>) -> Self {
-        Self { opener: Box::new(opener), metrics, open: Mutex::new(HashMap::new()) }
+        Self { opener: Box::new(opener), metrics, open: Mutex::default(), changed: Notify::new() }
     }
 
-    /// The reader of `vault`.
-    pub fn open(&self, vault: &VaultEntry) -> Result<Arc<dyn VaultReader>, ReadError> {
-        let key = key_of(vault);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = open.get(&key) {
-            return Ok(Arc::clone(&known.reader));
+    /// The vault, opened if it is not.
+    pub fn open(&self, vault: &Arc<VaultEntry>) -> Result<Arc<OpenVault>, ReadError> {
+        let id = VaultId::of(vault);
+        let mut open = self.lock();
+        if let Some(known) = open.get(&id) {
+            return Ok(Arc::clone(known));
         }
         if open.len() >= MAX_OPEN {
             return Err(ReadError::Unreachable(format!("{MAX_OPEN} vaults are open already; declare fewer")));
         }
+        // The budget is the vault's, whoever reads it.
+        let other = open.values().find(|other| other.id.origin == id.origin);
+        let gate = other.map_or_else(|| Gate::new(vault.budget), |other| Arc::clone(&other.gate));
         let observer = Arc::new(VaultObserver {
             vault: vault.origin.clone(),
             requests: AtomicU64::new(0),
             metrics: Arc::clone(&self.metrics),
+            gate: Arc::clone(&gate),
         });
         let reader = self.opener.open(vault, Arc::clone(&observer))?;
-        open.insert(key, OpenReader { reader: Arc::clone(&reader), observer });
-        Ok(reader)
+        let settings = ArcSwap::new(Arc::clone(vault));
+        let opened =
+            Arc::new(OpenVault { id: id.clone(), settings, reader, observer, gate, progress: Mutex::default() });
+        open.insert(id, Arc::clone(&opened));
+        drop(open);
+        self.changed.notify_one();
+        Ok(opened)
     }
 
-    /// Requests sent to `origin`, as whichever identity, by readers that are open.
+    /// The vault, if it is open.
+    pub fn get(&self, id: &VaultId) -> Option<Arc<OpenVault>> {
+        self.lock().get(id).cloned()
+    }
+
+    /// Every open vault, in no order.
+    pub fn all(&self) -> Vec<Arc<OpenVault>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Returns once a vault was opened or closed, or its declaration changed, since the last time this returned. For one
+    /// listener.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Requests sent to `origin`, as whichever identity, by vaults that are open.
     pub fn requests(&self, origin: &Origin) -> u64 {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_origin = open.iter().filter(|(key, _)| key.origin == *origin);
-        of_origin.map(|(_, open)| open.observer.requests.load(Ordering::Relaxed)).sum()
+        self.lock().values().filter(|open| open.id.origin == *origin).map(|open| open.requests()).sum()
     }
 
-    /// Closes every reader that `snapshot` has no use for. Reads under way finish.
+    /// Closes every vault that `snapshot` has no use for, and hands the others their declarations anew. Reads under way
+    /// finish.
     pub fn retain(&self, snapshot: &Snapshot) {
         let declared = snapshot.vaults().filter_map(|(_, declared)| match declared {
-            Declared::Valid(entry) => Some(key_of(entry)),
+            Declared::Valid(entry) => Some(Arc::clone(entry)),
             Declared::Invalid(_) => None,
         });
-        let undeclared = snapshot
-            .secrets()
-            .filter(|secret| snapshot.vault(&secret.vault).is_none())
-            .map(|secret| key_of(&VaultEntry::undeclared(&secret.vault, snapshot.defaults())));
-        let used: std::collections::HashSet<Key> = declared.chain(undeclared).collect();
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| used.contains(key));
+        let names: HashSet<_> = snapshot.secrets().map(|secret| &secret.vault).collect();
+        let undeclared = names
+            .into_iter()
+            .filter(|name| snapshot.vault(name).is_none())
+            .map(|name| Arc::new(VaultEntry::undeclared(name, snapshot.defaults())));
+        // A declared vault wins over an undeclared name for the same one.
+        let used: HashMap<VaultId, Arc<VaultEntry>> =
+            undeclared.chain(declared).map(|vault| (VaultId::of(&vault), vault)).collect();
+        self.lock().retain(|id, open| {
+            let Some(vault) = used.get(id) else { return false };
+            open.gate.set_budget(vault.budget);
+            open.settings.store(Arc::clone(vault));
+            true
+        });
+        self.changed.notify_one();
     }
-}
 
-fn key_of(vault: &VaultEntry) -> Key {
-    Key { origin: vault.origin.clone(), tenant_id: vault.tenant_id.clone(), client_id: vault.client_id.clone() }
+    fn lock(&self) -> MutexGuard<'_, HashMap<VaultId, Arc<OpenVault>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -130,7 +130,7 @@ impl Resolver {
         trail: &mut Trail,
     ) -> Result<SecretBytes, ResolveError> {
         let served = self.read(grant).await?;
-        trail.served = Some((served.entry.version.clone(), served.entry.age()));
+        trail.served = Some((served.entry.version.clone(), served.entry.age(Instant::now())));
         render::view(&served.entry.object, &grant.secret.spec, reference.query())
             .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source })
     }
@@ -153,7 +153,6 @@ impl Resolver {
 
     /// The object that was granted, if it is in memory. Asks no vault and counts as no read.
     pub async fn peek(&self, grant: &Grant) -> Option<Served> {
-        let entry = self.cache.peek(&CacheKey::of(&grant.secret, &grant.vault)).await?;
-        Some(Served { entry, stale: None })
+        self.cache.peek(&CacheKey::of(&grant.secret, &grant.vault), &grant.vault).await
     }
 }

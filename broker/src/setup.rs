@@ -62,7 +62,13 @@ pub fn defaults(args: &ServeArgs) -> Defaults {
     if args.access_default == DefaultAccess::Allow {
         tracing::warn!("--access-default allow: every namespace may read every vault that no AzureKeyVault declares");
     }
-    Defaults { access: args.access_default, cloud: cloud(args.azure.cloud), poll_interval: args.poll_interval }
+    Defaults {
+        access: args.access_default,
+        cloud: cloud(args.azure.cloud),
+        poll_interval: args.poll_interval,
+        max_stale: args.max_stale,
+        budget: args.vault_budget,
+    }
 }
 
 /// What opens vaults.

@@ -18,6 +18,7 @@ pub mod azure;
 pub mod cloud;
 pub mod credential;
 mod lane;
+mod listing;
 pub mod observe;
 pub mod origin;
 pub mod reader;
@@ -26,6 +27,9 @@ pub mod transport;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
+use keyward_types::ObjectName;
+use time::OffsetDateTime;
 
 use crate::object::{ObjectId, RawObject};
 
@@ -35,6 +39,43 @@ use crate::object::{ObjectId, RawObject};
 pub trait VaultReader: Send + Sync {
     /// Reads one object.
     async fn read(&self, object: &ObjectId) -> Result<RawObject, ReadError>;
+
+    /// Lists what a collection holds now. Every item of the stream is one request, sent when it is asked for. Pages are no
+    /// snapshot: an object may be missed that was never gone.
+    fn pages(&self, collection: Collection) -> BoxStream<'_, Result<Page, ReadError>>;
+
+    /// Lets go of the token, because the vault refused it. False where it was fetched a moment ago: then the refusal
+    /// stands.
+    fn renew(&self) -> bool;
+}
+
+/// What can be listed. A certificate is listed among the secrets too, as its twin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Collection {
+    /// `GET /secrets`
+    Secrets,
+    /// `GET /keys`
+    Keys,
+}
+
+/// A page of a listing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// What it lists, at most 25.
+    pub items: Vec<Listed>,
+    /// A digest of where the next page is, to notice a listing that goes round in circles; `None` on the last page.
+    pub next: Option<u64>,
+}
+
+/// An object as a listing shows it: its current version, without saying which that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: ObjectName,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// When the current version, or its attributes, last changed; whole seconds.
+    pub updated: Option<OffsetDateTime>,
 }
 
 /// Why an object could not be read. The vault and the object are named by whoever asked.
@@ -55,6 +96,14 @@ pub enum ReadError {
         /// `Retry-After`
         retry_after: Option<Duration>,
     },
+    /// Nothing was sent: the vault asked for a pause, or has failed too often, and is left alone.
+    #[error("the vault {}, and is left alone for another {retry_after:?}", if *throttled { "is throttling" } else { "does not answer" })]
+    Paused {
+        /// For how long still.
+        retry_after: Duration,
+        /// Whether it asked for that.
+        throttled: bool,
+    },
     /// 408, 5xx, `ForbiddenByConnection`, no connection, no answer in time. The text says which.
     #[error("the vault does not answer: {0}")]
     Unreachable(String),
@@ -64,4 +113,12 @@ pub enum ReadError {
     /// An answer that does not mean what it should. The text names the part, never a value.
     #[error("the vault's answer makes no sense: {0}")]
     Malformed(String),
+}
+
+impl ReadError {
+    /// Whether the vault has answered that the object is not to be had. Anything else is an outage, and what was known
+    /// before still holds.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Disabled | Self::Forbidden(_))
+    }
 }

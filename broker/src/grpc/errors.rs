@@ -45,6 +45,7 @@ pub fn of_resolve(error: &ResolveError) -> Verdict {
         ResolveError::Load { source: LoadError::Read(error), .. } => of_read(error),
         ResolveError::Load { source: LoadError::Parse(_), .. } => verdict(Code::FailedPrecondition, "OBJECT_MALFORMED"),
         ResolveError::Load { source: LoadError::Interrupted, .. } => verdict(Code::Unavailable, "BROKER_STOPPING"),
+        ResolveError::Load { source: LoadError::Busy, .. } => verdict(Code::Unavailable, "BROKER_BUSY"),
         ResolveError::Late { .. } => verdict(Code::Unavailable, "VAULT_SLOW"),
         ResolveError::Render { .. } => verdict(Code::FailedPrecondition, "OBJECT_HAS_NO_SUCH_VIEW"),
     }
@@ -69,6 +70,10 @@ fn of_read(error: &ReadError) -> Verdict {
         ReadError::Throttled { retry_after } => Verdict {
             retry_after: Some(retry_after.unwrap_or(RETRY_AFTER).clamp(RETRY_AFTER, MAX_RETRY_AFTER)),
             ..verdict(Code::Unavailable, "VAULT_THROTTLED")
+        },
+        ReadError::Paused { retry_after, .. } => Verdict {
+            retry_after: Some((*retry_after).clamp(Duration::from_millis(100), MAX_RETRY_AFTER)),
+            ..verdict(Code::Unavailable, "VAULT_LEFT_ALONE")
         },
         ReadError::Unreachable(_) => verdict(Code::Unavailable, "VAULT_UNREACHABLE"),
         ReadError::NoToken(_) => verdict(Code::Unavailable, "NO_AZURE_TOKEN"),

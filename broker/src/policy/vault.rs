@@ -5,8 +5,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use keyward_crds::{AzureKeyVaultSpec, akvs::ObjectType, azure_key_vault::Cloud, meta::LabelSelector};
 use keyward_types::{InvalidName, ObjectName, VaultName};
 
-use super::{Defaults, pattern::Pattern};
+use super::{Defaults, durations, pattern::Pattern};
 use crate::vault::origin::{InvalidOrigin, Origin};
+
+/// Bounds of a budget: a certificate takes two requests at once; a vault allows 4,000 secret reads in ten seconds, and
+/// ten times that is surely a mistake.
+const MIN_BUDGET: u32 = 10;
+const MAX_BUDGET: u32 = 40_000;
 
 /// What is known of a vault by declaration.
 #[derive(Clone, Debug)]
@@ -32,8 +37,12 @@ pub struct VaultEntry {
     pub tenant_id: Option<String>,
     /// The identity's client id where it is not the broker's.
     pub client_id: Option<String>,
-    /// How old a cached object may grow.
-    pub refresh_after: Duration,
+    /// How often what is cached of it is compared with it.
+    pub poll_interval: Duration,
+    /// How long what is cached of it is served after it should have been confirmed.
+    pub max_stale: Duration,
+    /// Requests to it in any ten seconds.
+    pub budget: u32,
     namespaces: Vec<Pattern>,
     selector: Option<LabelSelector>,
     objects: Option<Vec<ObjectRule>>,
@@ -67,6 +76,12 @@ pub enum InvalidVault {
     /// `spec.pollInterval`
     #[error("spec.pollInterval: `{0}` is not a duration of at least one second, such as 30s or 10m")]
     PollInterval(String),
+    /// `spec.maxStale`
+    #[error("spec.maxStale: `{0}` is not a duration such as 24h, or 0s for never")]
+    MaxStale(String),
+    /// `spec.budget.requestsPer10Seconds`
+    #[error("spec.budget.requestsPer10Seconds: {0} is not from {MIN_BUDGET} to {MAX_BUDGET}")]
+    Budget(u32),
 }
 
 impl VaultEntry {
@@ -88,7 +103,9 @@ impl VaultEntry {
             cloud,
             tenant_id: spec.tenant_id.clone(),
             client_id: spec.identity.as_ref().map(|identity| identity.client_id.clone()),
-            refresh_after: spec.poll_interval.as_deref().map_or(Ok(defaults.poll_interval), interval)?,
+            poll_interval: spec.poll_interval.as_deref().map_or(Ok(defaults.poll_interval), poll_interval)?,
+            max_stale: spec.max_stale.as_deref().map_or(Ok(defaults.max_stale), max_stale)?,
+            budget: budget(spec, defaults)?,
             namespaces: patterns(&spec.namespaces.names),
             selector: spec.namespaces.selector.clone(),
             objects: spec.objects.as_ref().map(|rules| {
@@ -101,6 +118,12 @@ impl VaultEntry {
         })
     }
 
+    /// How long after its last confirmation an object counts as fresh: a round comes within the interval, and may take a
+    /// while in a slow or busy vault.
+    pub fn fresh_for(&self) -> Duration {
+        self.poll_interval + self.poll_interval / 4 + Duration::from_secs(5)
+    }
+
     /// What holds for a vault that nothing declares, where the broker's default is to allow.
     pub fn undeclared(name: &VaultName, defaults: &Defaults) -> Self {
         Self {
@@ -110,7 +133,9 @@ impl VaultEntry {
             cloud: defaults.cloud,
             tenant_id: None,
             client_id: None,
-            refresh_after: defaults.poll_interval,
+            poll_interval: defaults.poll_interval,
+            max_stale: defaults.max_stale,
+            budget: defaults.budget,
             namespaces: vec![Pattern::new("*")],
             selector: None,
             objects: None,
@@ -139,25 +164,26 @@ impl VaultEntry {
     }
 }
 
-fn interval(text: &str) -> Result<Duration, InvalidVault> {
-    humantime::parse_duration(text)
-        .ok()
-        .filter(|interval| *interval >= Duration::from_secs(1))
-        .ok_or_else(|| InvalidVault::PollInterval(text.chars().take(32).collect()))
+fn poll_interval(text: &str) -> Result<Duration, InvalidVault> {
+    durations::poll_interval(text).map_err(|_| InvalidVault::PollInterval(text.chars().take(32).collect()))
+}
+
+fn max_stale(text: &str) -> Result<Duration, InvalidVault> {
+    durations::max_stale(text).map_err(|_| InvalidVault::MaxStale(text.chars().take(32).collect()))
+}
+
+fn budget(spec: &AzureKeyVaultSpec, defaults: &Defaults) -> Result<u32, InvalidVault> {
+    let asked = spec.budget.and_then(|budget| budget.requests_per_10_seconds).unwrap_or(defaults.budget);
+    if (MIN_BUDGET..=MAX_BUDGET).contains(&asked) { Ok(asked) } else { Err(InvalidVault::Budget(asked)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::DefaultAccess;
+    use crate::policy::{DefaultAccess, testing::defaults};
 
     fn entry(spec: &str) -> Result<VaultEntry, InvalidVault> {
-        let defaults = Defaults {
-            access: DefaultAccess::Deny,
-            cloud: Cloud::AzurePublic,
-            poll_interval: Duration::from_secs(600),
-        };
-        VaultEntry::new("a", &serde_saphyr::from_str(spec).unwrap(), &defaults)
+        VaultEntry::new("a", &serde_saphyr::from_str(spec).unwrap(), &defaults(DefaultAccess::Deny))
     }
 
     #[test]
@@ -182,6 +208,10 @@ mod tests {
             "{vaultName: acme, cloud: AzureChina, url: 'https://acme.vault.azure.net'}",
             "{vaultName: acme, pollInterval: 10ms}",
             "{vaultName: acme, pollInterval: often}",
+            "{vaultName: acme, pollInterval: 10000y}",
+            "{vaultName: acme, maxStale: for ever}",
+            "{vaultName: acme, budget: {requestsPer10Seconds: 9}}",
+            "{vaultName: acme, budget: {requestsPer10Seconds: 40001}}",
         ] {
             assert!(entry(spec).is_err(), "{spec}");
         }

@@ -22,6 +22,7 @@ use crate::vault::{
     transport::Stopped,
 };
 
+const DATE: HeaderName = HeaderName::from_static("date");
 const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
 
 /// The longest pause a vault may ask for; a longer one is taken for a mistake.
@@ -66,7 +67,9 @@ fn answered(status: u16, response: Option<&RawResponse>, now: OffsetDateTime) ->
             let known = REFUSALS.into_iter().find(|known| *known == code);
             ReadError::Forbidden(known.unwrap_or("other").to_owned())
         }
-        (404, _) => ReadError::NotFound,
+        (404, code) if MISSES.contains(&code) => ReadError::NotFound,
+        // A proxy's or another server's: no word on the object.
+        (404, _) => ReadError::Malformed("status 404 without one of Key Vault's codes".to_owned()),
         (429, _) => {
             ReadError::Throttled { retry_after: response.and_then(|response| retry_after(response.headers(), now)) }
         }
@@ -74,6 +77,9 @@ fn answered(status: u16, response: Option<&RawResponse>, now: OffsetDateTime) ->
         _ => ReadError::Malformed(format!("status {status}")),
     }
 }
+
+/// The codes that Key Vault gives for an object that is not there.
+const MISSES: [&str; 3] = ["SecretNotFound", "KeyNotFound", "CertificateNotFound"];
 
 /// `error.code` and `error.innererror.code`; the SDK hands out the first only.
 #[derive(Default)]
@@ -110,6 +116,11 @@ fn retry_after(headers: &Headers, now: OffsetDateTime) -> Option<Duration> {
         Err(_) => Duration::try_from(parse_rfc7231(text).ok()? - now).unwrap_or(Duration::ZERO),
     };
     Some(pause.min(MAX_PAUSE))
+}
+
+/// When the server says that it answered (RFC 9110, 6.6.1).
+pub(crate) fn answered_at(headers: &Headers) -> Option<OffsetDateTime> {
+    parse_rfc7231(headers.get_optional_str(&DATE)?).ok()
 }
 
 /// Why no token was to be had, from what `azure_identity` wrapped.
@@ -210,6 +221,7 @@ mod tests {
             (403, r#"{"error":{"code":"Forbidden","message":"kwcanary"}}"#, forbidden("Forbidden")),
             (403, "<html>kwcanary</html>", forbidden("other")),
             (404, r#"{"error":{"code":"SecretNotFound"}}"#, ReadError::NotFound),
+            (404, "<html>kwcanary</html>", malformed("status 404 without one of Key Vault's codes")),
             (429, r#"{"error":{"code":"Throttled"}}"#, ReadError::Throttled { retry_after: None }),
             (408, "", unreachable("status 408")),
             (500, "kwcanary", unreachable("status 500")),

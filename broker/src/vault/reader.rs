@@ -19,13 +19,14 @@ use keyward_types::{ObjectKind, ObjectName, ObjectVersion, SecretBytes};
 use serde_json::{Map, Value};
 
 use super::{
-    ReadError, VaultReader, answer,
+    Collection, Page, ReadError, VaultReader, answer,
     credential::{Identity, ScopedCredential},
     lane::Lane,
+    listing,
     origin::Origin,
     transport::Pinned,
 };
-use crate::object::{Attributes, ObjectId, RawBody, RawObject, RawSecret};
+use crate::object::{Attributes, ObjectId, RawBody, RawObject, RawSecret, Stamp};
 
 /// The members of a JSON Web Key that are public (RFC 7518, 6); whatever else an answer holds is dropped.
 const PUBLIC: [&str; 8] = ["kty", "kid", "key_ops", "crv", "x", "y", "n", "e"];
@@ -53,6 +54,7 @@ pub(super) struct Opening {
 struct Part<B> {
     version: ObjectVersion,
     attributes: Attributes,
+    stamp: Stamp,
     body: B,
 }
 
@@ -103,15 +105,15 @@ impl AzureVault {
         let turn = self.secrets.enter().await.map_err(|error| failed(&error))?;
         let response = turn.client().get_secret(name.as_str(), Some(options)).await;
         drop(turn);
-        let mut secret = response.and_then(Response::into_model).map_err(|error| failed(&error))?;
+        let (answered, mut secret) = model(response)?;
         let value = secret.value.take().map(SecretBytes::from);
 
         let version =
             answer::identifier::version(secret.id.as_deref(), &self.origin, ObjectKind::Secret, name, pinned)?;
         let told = secret.attributes.unwrap_or_default();
-        let attributes = attributes(told.enabled, told.not_before, told.expires, told.updated)?;
+        let attributes = attributes(told.enabled, told.not_before, told.expires, told.created, told.updated)?;
         let value = value.ok_or_else(|| ReadError::Malformed("it has no value".to_owned()))?;
-        Ok(Part { version, attributes, body: RawSecret { value, content_type: secret.content_type } })
+        Ok(Part { version, attributes, stamp: Stamp::new(attributes.updated, answered), body: RawSecret { value, content_type: secret.content_type } })
     }
 
     /// The certificate proper, then its twin among the secrets, which has the chain and the key, in that same version.
@@ -123,15 +125,15 @@ impl AzureVault {
         let turn = self.certificates.enter().await.map_err(|error| failed(&error))?;
         let response = turn.client().get_certificate(name.as_str(), Some(options)).await;
         drop(turn);
-        let certificate = response.and_then(Response::into_model).map_err(|error| failed(&error))?;
+        let (_, certificate) = model(response)?;
 
         let id = certificate.id.as_deref();
         let version = answer::identifier::version(id, &self.origin, ObjectKind::Certificate, name, pinned)?;
         let told = certificate.attributes.unwrap_or_default();
-        let attributes = attributes(told.enabled, told.not_before, told.expires, told.updated)?;
+        let attributes = attributes(told.enabled, told.not_before, told.expires, told.created, told.updated)?;
         let leaf = certificate.cer.ok_or_else(|| ReadError::Malformed("it has no `cer`".to_owned()))?;
-        let twin = self.secret(name, Some(&version)).await?.body;
-        Ok(Part { version, attributes, body: RawBody::Certificate { leaf, twin } })
+        let twin = self.secret(name, Some(&version)).await?;
+        Ok(Part { version, attributes, stamp: twin.stamp, body: RawBody::Certificate { leaf, twin: twin.body } })
     }
 
     async fn key(
@@ -143,13 +145,13 @@ impl AzureVault {
         let turn = self.keys.enter().await.map_err(|error| failed(&error))?;
         let response = turn.client().get_key(name.as_str(), Some(options)).await;
         drop(turn);
-        let key = response.and_then(Response::into_model).map_err(|error| failed(&error))?;
+        let (answered, key) = model(response)?;
 
         let jwk = key.key.ok_or_else(|| ReadError::Malformed("it has no `key`".to_owned()))?;
         let version = answer::identifier::version(jwk.kid.as_deref(), &self.origin, ObjectKind::Key, name, pinned)?;
         let told = key.attributes.unwrap_or_default();
-        let attributes = attributes(told.enabled, told.not_before, told.expires, told.updated)?;
-        Ok(Part { version, attributes, body: public_members(&jwk)? })
+        let attributes = attributes(told.enabled, told.not_before, told.expires, told.created, told.updated)?;
+        Ok(Part { version, attributes, stamp: Stamp::new(attributes.updated, answered), body: public_members(&jwk)? })
     }
 }
 
@@ -168,11 +170,28 @@ impl VaultReader for AzureVault {
         let late = |_| Err(ReadError::Unreachable(format!("no answer within {:?}", self.timeout)));
         tokio::time::timeout(self.timeout, read).await.unwrap_or_else(late)
     }
+
+    fn pages(&self, collection: Collection) -> BoxStream<'_, Result<Page, ReadError>> {
+        let Self { origin, timeout, .. } = self;
+        match collection {
+            Collection::Secrets => listing::secrets(&self.secrets, origin, *timeout).boxed(),
+            Collection::Keys => listing::keys(&self.keys, origin, *timeout).boxed(),
+        }
+    }
+
+    fn renew(&self) -> bool {
+        self.identity.renew_refused() && {
+            self.secrets.reopen();
+            self.certificates.reopen();
+            self.keys.reopen();
+            true
+        }
+    }
 }
 
 impl<B> Part<B> {
     fn into_object(self, body: impl FnOnce(B) -> RawBody) -> RawObject {
-        RawObject { version: self.version, attributes: self.attributes, body: body(self.body) }
+        RawObject { version: self.version, attributes: self.attributes, stamp: self.stamp, body: body(self.body) }
     }
 }
 
@@ -180,16 +199,26 @@ fn failed(error: &azure_core::Error) -> ReadError {
     answer::read_error(error, OffsetDateTime::now_utc())
 }
 
+/// The model, and when its server says that it answered.
+fn model<M: DeserializeOwned>(
+    response: azure_core::Result<Response<M>>,
+) -> Result<(OffsetDateTime, M), ReadError> {
+    let response = response.map_err(|error| failed(&error))?;
+    let answered = answer::answered_at(response.headers()).unwrap_or_else(OffsetDateTime::now_utc);
+    Ok((answered, response.into_model().map_err(|error| failed(&error))?))
+}
+
 fn attributes(
     enabled: Option<bool>,
     not_before: Option<OffsetDateTime>,
     expires: Option<OffsetDateTime>,
+    created: Option<OffsetDateTime>,
     updated: Option<OffsetDateTime>,
 ) -> Result<Attributes, ReadError> {
     if enabled == Some(false) {
         return Err(ReadError::Disabled);
     }
-    Ok(Attributes { not_before, expires, updated })
+    Ok(Attributes { not_before, expires, created, updated })
 }
 
 fn public_members(jwk: &JsonWebKey) -> Result<Map<String, Value>, ReadError> {

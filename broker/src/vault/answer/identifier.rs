@@ -35,6 +35,21 @@ pub(crate) fn version(
     Ok(version)
 }
 
+/// Reads the name out of a listed `id` (a key's `kid`), which names no version. `None` for a name that no manifest could
+/// name either.
+pub(crate) fn listed(id: Option<&str>, vault: &Origin, kind: ObjectKind) -> Result<Option<ObjectName>, ReadError> {
+    let malformed = |what: &str| ReadError::Malformed(what.to_owned());
+    let url = id.and_then(|id| Url::parse(id).ok()).ok_or_else(|| malformed("it lists something without id"))?;
+    let segments: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
+    let [collection, name] = segments[..] else {
+        return Err(malformed("it lists an id of another form"));
+    };
+    if !vault.holds(&url) || collection != self::collection(kind) {
+        return Err(malformed("it lists an object of another vault or kind"));
+    }
+    Ok(ObjectName::new(name).ok())
+}
+
 fn collection(kind: ObjectKind) -> &'static str {
     match kind {
         ObjectKind::Secret => "secrets",

@@ -1,0 +1,129 @@
+//! One read for each key at a time, on a task of its own: a caller who goes away does not take the read from those who
+//! still wait.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::{CacheKey, Entry, LoadError};
+
+type Outcome = Result<Arc<Entry>, LoadError>;
+type Landing = watch::Sender<Option<Outcome>>;
+
+/// Reads under way or waiting for their vault's budget, at once. Beyond it callers are told to come again.
+const MAX_FLIGHTS: usize = 10_000;
+
+/// The reads under way. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Flights {
+    aloft: Arc<Mutex<HashMap<CacheKey, Arc<Landing>>>>,
+    tasks: TaskTracker,
+}
+
+/// Those who wait for a read.
+pub(super) struct Passengers(Arc<Landing>);
+
+impl Passengers {
+    /// Returns once nobody waits any more.
+    pub(super) async fn gone(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// Takes the key off the board when its task ends, in whichever way.
+struct Board {
+    aloft: Arc<Mutex<HashMap<CacheKey, Arc<Landing>>>>,
+    key: CacheKey,
+}
+
+impl Flights {
+    /// Reads run on `tasks`.
+    pub(super) fn new(tasks: TaskTracker) -> Self {
+        Self { aloft: Arc::default(), tasks }
+    }
+
+    /// The outcome of the read that is under way, or of `read`.
+    pub(super) async fn join<F>(&self, key: &CacheKey, read: impl FnOnce(Passengers) -> F) -> Outcome
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let landing = {
+            let mut aloft = self.aloft();
+            match aloft.get(key) {
+                Some(landing) => landing.subscribe(),
+                None => self.start(&mut aloft, key, read)?,
+            }
+        };
+        outcome(landing).await
+    }
+
+    /// The outcome of `read`, which begins once the one that is under way has ended.
+    pub(super) async fn begin<F>(&self, key: &CacheKey, read: impl FnOnce(Passengers) -> F) -> Outcome
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        loop {
+            let before = {
+                let mut aloft = self.aloft();
+                match aloft.get(key) {
+                    Some(landing) => landing.subscribe(),
+                    None => {
+                        let landing = self.start(&mut aloft, key, read)?;
+                        drop(aloft);
+                        return outcome(landing).await;
+                    }
+                }
+            };
+            let _ = outcome(before).await;
+        }
+    }
+
+    fn start<F>(
+        &self,
+        aloft: &mut HashMap<CacheKey, Arc<Landing>>,
+        key: &CacheKey,
+        read: impl FnOnce(Passengers) -> F,
+    ) -> Result<watch::Receiver<Option<Outcome>>, LoadError>
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        if self.tasks.is_closed() {
+            return Err(LoadError::Interrupted);
+        }
+        if aloft.len() >= MAX_FLIGHTS {
+            return Err(LoadError::Busy);
+        }
+        let (landing, landed) = watch::channel(None);
+        let landing = Arc::new(landing);
+        aloft.insert(key.clone(), Arc::clone(&landing));
+        let board = Board { aloft: Arc::clone(&self.aloft), key: key.clone() };
+        let read = read(Passengers(Arc::clone(&landing)));
+        self.tasks.spawn(async move {
+            let outcome = read.await;
+            // First off the board, then told: whoever hears of the end may begin the next one.
+            drop(board);
+            landing.send_replace(Some(outcome));
+        });
+        Ok(landed)
+    }
+
+    fn aloft(&self) -> MutexGuard<'_, HashMap<CacheKey, Arc<Landing>>> {
+        self.aloft.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.aloft.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+async fn outcome(mut landed: watch::Receiver<Option<Outcome>>) -> Outcome {
+    // Without a sender the task has failed, or was dropped with the runtime.
+    let landed = landed.wait_for(Option::is_some).await.map_err(|_| LoadError::Interrupted)?;
+    landed.clone().unwrap_or(Err(LoadError::Interrupted))
+}

@@ -1,0 +1,201 @@
+//! One comparison of everything that is cached of one vault.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use futures::{StreamExt as _, stream};
+use keyward_types::{ObjectKind, ObjectName};
+use tokio::time::Instant;
+
+use super::{
+    Refreshed,
+    listing::{Listing, list},
+    mode::Choice,
+    plan::{Action, Known, Seen, action},
+};
+use crate::{
+    authz,
+    budget::Class,
+    cache::{CacheKey, Checked, Entry, LoadError, ObjectCache, cost},
+    changes::{Change, Changes},
+    policy::Snapshot,
+    readers::{OpenVault, VaultId},
+    vault::{Collection, ReadError},
+};
+
+/// Reads of one round under way at once: a round must not fill the places of a vault's gate.
+const CONCURRENT: usize = 8;
+
+/// What rounds need. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Rounds {
+    pub(super) cache: ObjectCache,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) changes: Changes,
+    /// An object is read again at least this often, whatever listings say.
+    pub(super) reread_after: Duration,
+}
+
+/// An object to compare.
+struct Watched {
+    key: Arc<CacheKey>,
+    known: Known,
+    entry: Option<Arc<Entry>>,
+}
+
+/// What one step of a round came to.
+#[derive(Default)]
+struct Tally {
+    checked: u64,
+    changed: u64,
+    error: Option<LoadError>,
+}
+
+impl Rounds {
+    /// Compares. An error ends the round; what was not compared stays as it was.
+    pub(super) async fn run(&self, vault: &Arc<OpenVault>) -> Refreshed {
+        let (began, began_at) = (Instant::now(), SystemTime::now());
+        let watched = self.watched(vault.id(), began).await;
+        let mut tally = Tally::default();
+        let (keys, rest): (Vec<_>, _) = watched.into_iter().partition(|one| one.key.object.kind == ObjectKind::Key);
+        for (collection, objects) in [(Collection::Secrets, rest), (Collection::Keys, keys)] {
+            // A vault that is down for one collection is down for the other.
+            if objects.is_empty() || tally.error.as_ref().is_some_and(ends_round) {
+                continue;
+            }
+            match self.listing(vault, collection, &objects).await {
+                Ok(listing) => self.compare(vault, objects, listing.as_ref(), began, &mut tally).await,
+                Err(error) => tally.error = Some(error.into()),
+            }
+        }
+        let error = tally.error.map(|error| error.to_string());
+        let mut progress = vault.progress();
+        if error.is_none() {
+            (progress.checked, progress.checked_at) = (Some(began), Some(began_at));
+        }
+        progress.last_error.clone_from(&error);
+        Refreshed { vault: vault.id().origin.clone(), checked: tally.checked, changed: tally.changed, error }
+    }
+
+    /// What is cached of the vault and still asked for; what nobody may ask for any more is forgotten.
+    async fn watched(&self, id: &VaultId, now: Instant) -> Vec<Watched> {
+        let wanted = wanted(&self.snapshot.load(), id);
+        let of_vault = |key: &CacheKey| key.vault == id.origin && key.identity == id.identity;
+        let held = self.cache.entries().into_iter().filter(|(key, _)| of_vault(key)).map(|(key, entry)| {
+            let overdue = entry.since_read(now) > self.reread_after.mul_f64(share(&key));
+            Watched { key, known: Known::Held { stamp: entry.stamp, overdue }, entry: Some(entry) }
+        });
+        let refused = self.cache.refused().into_iter().filter(|(key, _)| of_vault(key)).map(|(key, error)| {
+            let known = Known::Refused(if let LoadError::Read(error) = error { Some(error) } else { None });
+            Watched { key, known, entry: None }
+        });
+        let (watched, unwanted): (Vec<_>, Vec<_>) = held.chain(refused).partition(|one| wanted.contains(&one.key));
+        for one in unwanted {
+            self.cache.forget(&one.key).await;
+        }
+        watched
+    }
+
+    /// The listing, where it is cheaper than reading each object and the vault gives it.
+    async fn listing(
+        &self,
+        vault: &Arc<OpenVault>,
+        collection: Collection,
+        objects: &[Watched],
+    ) -> Result<Option<Listing>, ReadError> {
+        let listed = objects.iter().filter(|one| one.key.object.version.is_none());
+        let reads = listed.clone().map(|one| u64::from(cost(&one.key.object))).sum();
+        let choice = vault.progress().learned(collection).choose(reads, Instant::now());
+        vault.progress().last_choice = Some(choice);
+        let Choice::List { max_pages } = choice else { return Ok(None) };
+        let names: HashSet<&ObjectName> = listed.map(|one| &one.key.object.name).collect();
+        match list(vault, collection, &names, max_pages).await {
+            Ok(listing) => {
+                vault.progress().learned(collection).listed(listing.size(), Instant::now());
+                Ok(Some(listing))
+            }
+            Err(ReadError::Forbidden(reason)) => {
+                tracing::warn!(vault = %vault.id().origin, reason, "the vault refuses to be listed; objects are read one by one");
+                vault.progress().learned(collection).refuse(Instant::now());
+                vault.progress().last_choice = Some(Choice::Read);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn compare(
+        &self,
+        vault: &Arc<OpenVault>,
+        objects: Vec<Watched>,
+        listing: Option<&Listing>,
+        began: Instant,
+        tally: &mut Tally,
+    ) {
+        let mut reads = Vec::new();
+        for one in objects {
+            let pinned = one.key.object.version.is_some();
+            let seen = listing.filter(|_| !pinned).map_or(Seen::Unlisted, |listing| listing.seen(&one.key.object.name));
+            match (action(&one.known, seen), &one.entry) {
+                (Action::Read(class), _) => reads.push((one.key, class)),
+                (Action::Confirm, Some(entry)) => {
+                    entry.confirm(began);
+                    tally.checked += 1;
+                }
+                (Action::Confirm | Action::Leave, _) => tally.checked += 1,
+            }
+        }
+        let mut reads = stream::iter(reads)
+            .map(|(key, class)| async move { (self.check(vault, &key, class).await, key) })
+            .buffer_unordered(CONCURRENT);
+        while let Some((outcome, key)) = reads.next().await {
+            match outcome {
+                Ok(Checked::Same) => tally.checked += 1,
+                Ok(Checked::Changed) => {
+                    (tally.checked, tally.changed) = (tally.checked + 1, tally.changed + 1);
+                    self.changes.tell(Change::Object(key));
+                }
+                Err(error) => {
+                    let ends = ends_round(&error);
+                    tally.error = Some(error);
+                    if ends {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn check(&self, vault: &Arc<OpenVault>, key: &CacheKey, class: Class) -> Result<Checked, LoadError> {
+        self.cache.check(key, vault, class).await
+    }
+}
+
+/// Every key of the vault that a manifest asks for.
+fn wanted(snapshot: &Snapshot, id: &VaultId) -> HashSet<CacheKey> {
+    let of_vault = snapshot.secrets().filter_map(|secret| {
+        let vault = authz::vault_of(snapshot, secret).ok()?;
+        (VaultId::of(&vault) == *id).then(|| CacheKey::of(secret, &vault))
+    });
+    of_vault.collect()
+}
+
+/// Whether the vault is to be left alone, so that asking it for more makes no sense.
+fn ends_round(error: &LoadError) -> bool {
+    matches!(
+        error,
+        LoadError::Read(ReadError::Paused { .. } | ReadError::Throttled { .. }) | LoadError::Interrupted | LoadError::Busy
+    )
+}
+
+/// From three quarters to the whole, by the key: objects read together are not all read again together.
+fn share(key: &CacheKey) -> f64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut digest = DefaultHasher::new();
+    key.hash(&mut digest);
+    0.75 + f64::from(u32::try_from(digest.finish() & 0xffff).unwrap_or_default()) / f64::from(0xffff_u32) / 4.0
+}

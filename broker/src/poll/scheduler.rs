@@ -1,0 +1,231 @@
+//! One round for each open vault and interval, and at once where an operator asks.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Refresh, Refreshed, round::Rounds};
+use crate::{
+    cache::ObjectCache,
+    changes::Changes,
+    policy::Snapshot,
+    readers::{OpenVault, Readers, VaultId},
+    vault::origin::Origin,
+};
+
+/// A round that did not end is tried again after this, unless the vault is left alone for longer or polled more often.
+const RETRY: Duration = Duration::from_secs(10);
+/// Operators who may wait at once.
+const MAX_REFRESHES: usize = 16;
+/// With nothing open there is nothing to do; this only bounds the sleep.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// How to poll.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// An object is read again at least this often, whatever listings say.
+    pub reread_after: Duration,
+    /// Chance from 0 to 1, which spreads rounds.
+    pub chance: fn() -> f64,
+}
+
+/// The task that polls. One for the whole broker.
+pub struct Poller {
+    rounds: Rounds,
+    readers: Arc<Readers>,
+    chance: fn() -> f64,
+    asked: mpsc::Receiver<Asked>,
+    due: HashMap<VaultId, Instant>,
+    running: HashSet<VaultId>,
+    under_way: JoinSet<(VaultId, Refreshed)>,
+    waiting: Vec<Waiting>,
+}
+
+/// Asks the poller for a round.
+#[derive(Clone, Debug)]
+pub struct Refresher(mpsc::Sender<Asked>);
+
+#[derive(Debug)]
+struct Asked {
+    vault: Option<Origin>,
+    answer: oneshot::Sender<Vec<Refreshed>>,
+}
+
+/// An operator, and the rounds that are still to end.
+struct Waiting {
+    /// Vaults whose next round counts. One that is under way does not: it began before.
+    wanted: HashSet<VaultId>,
+    /// Vaults whose counting round has begun.
+    begun: HashSet<VaultId>,
+    ended: Vec<Refreshed>,
+    answer: oneshot::Sender<Vec<Refreshed>>,
+}
+
+impl Poller {
+    /// The task's state, and the way to ask it for a round.
+    pub fn new(
+        cache: ObjectCache,
+        readers: Arc<Readers>,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        changes: Changes,
+        settings: Settings,
+    ) -> (Self, Refresher) {
+        let (asks, asked) = mpsc::channel(MAX_REFRESHES);
+        let rounds = Rounds { cache, snapshot, changes, reread_after: settings.reread_after };
+        let poller = Self {
+            rounds,
+            readers,
+            chance: settings.chance,
+            asked,
+            due: HashMap::new(),
+            running: HashSet::new(),
+            under_way: JoinSet::new(),
+            waiting: Vec::new(),
+        };
+        (poller, Refresher(asks))
+    }
+
+    /// Polls until `shutdown`; rounds then under way are dropped, whatever they read is kept.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            let next = self.next_due();
+            let readers = Arc::clone(&self.readers);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = readers.changed() => self.look(),
+                Some(asked) = self.asked.recv(), if self.waiting.len() < MAX_REFRESHES => self.ask(asked),
+                Some(ended) = self.under_way.join_next() => match ended {
+                    Ok((id, refreshed)) => self.ended(&id, refreshed),
+                    Err(error) => {
+                        tracing::error!(%error, "a round of polling failed");
+                        // Whose it was is not known; none is left waiting for an end that never comes.
+                        self.running.clear();
+                        self.waiting.clear();
+                        self.look();
+                    }
+                },
+                () = sleep_until(next) => self.start_due(),
+            }
+        }
+    }
+
+    fn next_due(&self) -> Instant {
+        let due = self.due.iter().filter(|(id, _)| !self.running.contains(*id)).map(|(_, due)| *due);
+        due.min().unwrap_or_else(|| Instant::now() + IDLE)
+    }
+
+    /// Vaults were opened or closed, or are to be polled more often.
+    fn look(&mut self) {
+        let open = self.readers.all();
+        let ids: HashSet<&VaultId> = open.iter().map(|vault| vault.id()).collect();
+        self.due.retain(|id, _| ids.contains(id));
+        for vault in &open {
+            let latest = self.after_interval(vault);
+            let due = self.due.entry(vault.id().clone()).or_insert(latest);
+            *due = latest.min(*due);
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        let due: Vec<VaultId> = self.due.iter().filter(|(_, due)| **due <= now).map(|(id, _)| id.clone()).collect();
+        for id in due {
+            self.start(id);
+        }
+    }
+
+    fn start(&mut self, id: VaultId) {
+        if self.running.contains(&id) {
+            return;
+        }
+        let Some(vault) = self.readers.get(&id) else {
+            self.due.remove(&id);
+            return;
+        };
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.wanted.contains(&id)) {
+            waiting.begun.insert(id.clone());
+        }
+        self.running.insert(id.clone());
+        let rounds = self.rounds.clone();
+        self.under_way.spawn(async move {
+            let refreshed = rounds.run(&vault).await;
+            (id, refreshed)
+        });
+    }
+
+    fn ended(&mut self, id: &VaultId, refreshed: Refreshed) {
+        self.running.remove(id);
+        if let Some(error) = &refreshed.error {
+            tracing::warn!(vault = %id.origin, error, "not all that is cached could be compared with the vault");
+        }
+        if let Some(vault) = self.readers.get(id) {
+            let next = if refreshed.error.is_none() { self.after_interval(&vault) } else { self.after_failure(&vault) };
+            self.due.insert(id.clone(), next);
+        }
+        for waiting in &mut self.waiting {
+            if waiting.begun.contains(id) && waiting.wanted.remove(id) {
+                waiting.ended.push(refreshed.clone());
+            }
+        }
+        self.answer();
+        let again: Vec<VaultId> = self.waiting.iter().filter(|one| one.wanted.contains(id)).map(|_| id.clone()).collect();
+        for id in again {
+            self.start(id);
+        }
+    }
+
+    fn ask(&mut self, Asked { vault, answer }: Asked) {
+        let open = self.readers.all().into_iter().map(|open| open.id().clone());
+        let wanted: HashSet<VaultId> = open.filter(|id| vault.as_ref().is_none_or(|vault| id.origin == *vault)).collect();
+        let ids = wanted.clone();
+        self.waiting.push(Waiting { wanted, begun: HashSet::new(), ended: Vec::new(), answer });
+        for id in ids {
+            self.start(id);
+        }
+        self.answer();
+    }
+
+    /// Answers whoever has all rounds, and forgets whoever has gone away.
+    fn answer(&mut self) {
+        let (over, waiting): (Vec<_>, _) =
+            self.waiting.drain(..).partition(|one| one.wanted.is_empty() || one.answer.is_closed());
+        self.waiting = waiting;
+        for Waiting { mut ended, answer, .. } in over {
+            ended.sort_by(|one, other| one.vault.cmp(&other.vault));
+            // Who has gone away meanwhile needs no answer.
+            let _ = answer.send(ended);
+        }
+    }
+
+    /// Rounds come a little early and never late: a change is seen within the interval.
+    fn after_interval(&self, vault: &OpenVault) -> Instant {
+        Instant::now() + vault.settings().poll_interval.mul_f64(0.8 + 0.2 * (self.chance)())
+    }
+
+    fn after_failure(&self, vault: &OpenVault) -> Instant {
+        let pause = vault.gate().status().retry_after.unwrap_or(RETRY);
+        Instant::now() + pause.min(vault.settings().poll_interval).max(Duration::from_millis(100))
+    }
+}
+
+#[async_trait]
+impl Refresh for Refresher {
+    async fn refresh(&self, vault: Option<&Origin>) -> Vec<Refreshed> {
+        let (answer, answered) = oneshot::channel();
+        if self.0.send(Asked { vault: vault.cloned(), answer }).await.is_err() {
+            return Vec::new();
+        }
+        answered.await.unwrap_or_default()
+    }
+}
