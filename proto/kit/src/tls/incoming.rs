@@ -75,8 +75,10 @@ impl Acceptor {
                     Err(error) => warn!(%error, "a TLS handshake did not end"),
                 },
                 Some((socket, place)) = accept(&mut self.sockets, &self.places) => {
-                    let tls = self.tls.current();
-                    self.handshakes.spawn(handshake(socket, place, tls, self.handshake_timeout));
+                    // Without certificates the socket is closed here: a peer that can do without us should know.
+                    if let Some(tls) = self.tls.current() {
+                        self.handshakes.spawn(handshake(socket, place, tls, self.handshake_timeout));
+                    }
                 }
                 else => return None,
             }
@@ -223,6 +225,28 @@ mod tests {
         drop(first);
         let (second, client) = both.await;
         assert!(second.is_some() && client.is_ok());
+    }
+
+    #[tokio::test]
+    async fn without_certificates_a_connection_is_closed_and_with_them_the_next_one_is_served() {
+        let (ca, dir) = (Authority::new(), KubeletDir::empty());
+        let tls = ServerTls::load(dir.path()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let limits = Limits { max_connections: 1, ..LIMITS };
+        let mut stream = pin!(incoming(listener, tls.clone(), limits, CancellationToken::new()));
+        for _ in 0..3 {
+            let mut early = TcpStream::connect(addr).await.unwrap();
+            let mut rest = Vec::new();
+            tokio::select! {
+                _ = stream.next() => panic!("no handshake can have been made"),
+                read = early.read_to_end(&mut rest) => assert_eq!(read.unwrap(), 0),
+            }
+        }
+        dir.swap(&ca.server(), &ca);
+        tls.reload().unwrap();
+        let (accepted, connected) = tokio::join!(stream.next(), connect(addr, &ca, None));
+        assert!(accepted.is_some() && connected.is_ok());
     }
 
     #[tokio::test]

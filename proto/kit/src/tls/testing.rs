@@ -75,12 +75,14 @@ pub(super) struct KubeletDir {
 
 impl KubeletDir {
     pub(super) fn new(pair: &Pair, ca: &Authority) -> Self {
-        let dir = Self { root: tempfile::tempdir().unwrap(), moments: AtomicUsize::new(0) };
-        for name in ["tls.crt", "tls.key", "ca.crt"] {
-            symlink(Path::new("..data").join(name), dir.path().join(name)).unwrap();
-        }
+        let dir = Self::empty();
         dir.swap(pair, ca);
         dir
+    }
+
+    /// As an optional Secret that does not exist yet.
+    pub(super) fn empty() -> Self {
+        Self { root: tempfile::tempdir().unwrap(), moments: AtomicUsize::new(0) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -103,6 +105,10 @@ impl KubeletDir {
         }
         symlink(&moment, self.path().join("..data_tmp")).unwrap();
         fs::rename(self.path().join("..data_tmp"), self.path().join("..data")).unwrap();
+        for (name, _) in files {
+            // There already, unless this is the first moment that has the file.
+            let _ = symlink(Path::new("..data").join(name), self.path().join(name));
+        }
     }
 }
 
@@ -137,7 +143,7 @@ pub(super) async fn connect(
 pub(super) async fn handshake(tls: &ServerTls, trusted: &Authority, pair: Option<&Pair>) -> io::Result<()> {
     let (near, far) = tokio::io::duplex(64 * 1024);
     let server = async {
-        let mut stream = TlsAcceptor::from(tls.current()).accept(far).await?;
+        let mut stream = TlsAcceptor::from(tls.current().unwrap()).accept(far).await?;
         stream.write_all(b"!").await?;
         stream.flush().await
     };
