@@ -16,6 +16,8 @@ mod expiry;
 mod incoming;
 pub mod role;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod testing;
 
 use std::path::{Path, PathBuf};
@@ -154,10 +156,10 @@ mod tests {
     #[test]
     fn a_symlink_swap_is_noticed_and_an_unchanged_directory_is_not() {
         let ca = Authority::new();
-        let dir = KubeletDir::new(&ca.server(), &ca);
+        let dir = KubeletDir::new(&ca.server(), &[&ca]);
         let tls = ServerTls::load(dir.path()).unwrap();
         assert!(!tls.reload().unwrap());
-        dir.swap(&ca.server(), &ca);
+        dir.swap(&ca.server(), &[&ca]);
         assert!(tls.reload().unwrap());
         assert!(!tls.reload().unwrap());
     }
@@ -165,11 +167,11 @@ mod tests {
     #[tokio::test]
     async fn after_a_reload_only_the_new_authority_is_trusted_and_shown() {
         let (old, new) = (Authority::new(), Authority::new());
-        let dir = KubeletDir::new(&old.server(), &old);
+        let dir = KubeletDir::new(&old.server(), &[&old]);
         let tls = ServerTls::load(dir.path()).unwrap();
         assert!(handshake(&tls, &old, Some(&old.client("controller"))).await.is_ok());
         assert!(handshake(&tls, &old, Some(&new.client("controller"))).await.is_err());
-        dir.swap(&new.server(), &new);
+        dir.swap(&new.server(), &[&new]);
         tls.reload().unwrap();
         assert!(handshake(&tls, &new, Some(&new.client("controller"))).await.is_ok());
         assert!(handshake(&tls, &new, Some(&old.client("controller"))).await.is_err());
@@ -179,12 +181,12 @@ mod tests {
     #[tokio::test]
     async fn a_watched_directory_is_reloaded_without_restart() {
         let (old, new) = (Authority::new(), Authority::new());
-        let dir = KubeletDir::new(&old.server(), &old);
+        let dir = KubeletDir::new(&old.server(), &[&old]);
         let tls = ServerTls::load(dir.path()).unwrap();
         let stop = CancellationToken::new();
         let watch = tls.clone().watch(Duration::from_millis(5), stop.clone());
         let swap = async {
-            dir.swap(&new.server(), &new);
+            dir.swap(&new.server(), &[&new]);
             while handshake(&tls, &new, None).await.is_err() {
                 tokio::task::yield_now().await;
             }
@@ -206,7 +208,7 @@ mod tests {
         let error = tls.reload().unwrap_err().to_string();
         assert_eq!(error, format!("{} lacks ca.crt", dir.path().display()));
         assert_eq!(readiness.status(), Status::Pending(vec!["certificates"]));
-        dir.swap(&ca.server(), &ca);
+        dir.swap(&ca.server(), &[&ca]);
         assert!(tls.reload().unwrap());
         assert!(tls.current().is_some() && tls.expiry().is_some());
         assert_eq!(readiness.status(), Status::Ready);
@@ -215,7 +217,7 @@ mod tests {
     #[test]
     fn readiness_does_not_wait_for_what_is_there() {
         let ca = Authority::new();
-        let dir = KubeletDir::new(&ca.server(), &ca);
+        let dir = KubeletDir::new(&ca.server(), &[&ca]);
         let readiness = Readiness::new();
         ServerTls::load(dir.path()).unwrap().required_by(&readiness);
         assert_eq!(readiness.status(), Status::Ready);
@@ -225,21 +227,21 @@ mod tests {
     fn files_that_are_there_and_unusable_at_start_are_an_error() {
         let (ca, other) = (Authority::new(), Authority::new());
         let mixed = Pair { cert: ca.server().cert, key: other.server().key };
-        let error = ServerTls::load(KubeletDir::new(&mixed, &ca).path()).unwrap_err();
+        let error = ServerTls::load(KubeletDir::new(&mixed, &[&ca]).path()).unwrap_err();
         assert!(matches!(error, TlsError::Pair { .. }), "{error}");
     }
 
     #[test]
     fn a_bad_directory_is_named_and_changes_nothing() {
         let (ca, other) = (Authority::new(), Authority::new());
-        let dir = KubeletDir::new(&ca.server(), &ca);
+        let dir = KubeletDir::new(&ca.server(), &[&ca]);
         let tls = ServerTls::load(dir.path()).unwrap();
         let before = tls.current();
         let (mut mixed, mut empty) = (ca.server(), ca.server());
         mixed.key = other.server().key;
         empty.cert = "no PEM here".to_owned();
         for (pair, said) in [(mixed, "tls.key"), (empty, "tls.crt")] {
-            dir.swap(&pair, &ca);
+            dir.swap(&pair, &[&ca]);
             let error = tls.reload().unwrap_err().to_string();
             assert!(error.contains(said) && error.contains(dir.path().to_str().unwrap()), "{error}");
         }

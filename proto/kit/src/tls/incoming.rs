@@ -164,7 +164,7 @@ mod tests {
 
     async fn fixture() -> Fixture {
         let ca = Authority::new();
-        let dir = KubeletDir::new(&ca.server(), &ca);
+        let dir = KubeletDir::new(&ca.server(), &[&ca]);
         let tls = ServerTls::load(dir.path()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -243,7 +243,7 @@ mod tests {
                 read = early.read_to_end(&mut rest) => assert_eq!(read.unwrap(), 0),
             }
         }
-        dir.swap(&ca.server(), &ca);
+        dir.swap(&ca.server(), &[&ca]);
         tls.reload().unwrap();
         let (accepted, connected) = tokio::join!(stream.next(), connect(addr, &ca, None));
         assert!(accepted.is_some() && connected.is_ok());

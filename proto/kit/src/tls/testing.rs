@@ -74,9 +74,9 @@ pub(super) struct KubeletDir {
 }
 
 impl KubeletDir {
-    pub(super) fn new(pair: &Pair, ca: &Authority) -> Self {
+    pub(super) fn new(pair: &Pair, trusted: &[&Authority]) -> Self {
         let dir = Self::empty();
-        dir.swap(pair, ca);
+        dir.swap(pair, trusted);
         dir
     }
 
@@ -89,8 +89,9 @@ impl KubeletDir {
         self.root.path()
     }
 
-    pub(super) fn swap(&self, pair: &Pair, ca: &Authority) {
-        self.swap_files(&[("tls.crt", &pair.cert), ("tls.key", &pair.key), ("ca.crt", &ca.pem())]);
+    pub(super) fn swap(&self, pair: &Pair, trusted: &[&Authority]) {
+        let authorities: String = trusted.iter().map(|authority| authority.pem()).collect();
+        self.swap_files(&[("tls.crt", &pair.cert), ("tls.key", &pair.key), ("ca.crt", &authorities)]);
     }
 
     pub(super) fn swap_without_ca(&self, pair: &Pair) {
