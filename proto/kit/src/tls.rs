@@ -6,6 +6,8 @@
 //! | `config` | what a rustls server is made of here |
 //! | `expiry` | until when they are valid |
 //! | `incoming` | accepted connections with the handshake done, for tonic |
+//! | `handshake` | one handshake, with a deadline |
+//! | `places` | so many connections in all and for each peer; what became of them |
 //! | `admitted` | a socket that keeps its place among the connections allowed |
 //! | [`role`] | what a peer's certificate says it is |
 
@@ -13,7 +15,9 @@ mod admitted;
 mod config;
 mod dir;
 mod expiry;
+mod handshake;
 mod incoming;
+mod places;
 pub mod role;
 #[cfg(test)]
 mod rotation;
@@ -37,7 +41,8 @@ use crate::ready::{Guard, Readiness};
 pub use admitted::Admitted;
 pub use dir::TlsError;
 pub use expiry::Expiry;
-pub use incoming::{Limits, incoming};
+pub use incoming::{Incoming, Limits, incoming};
+pub use places::{ConnectionCounts, Connections};
 
 /// The name of the readiness guard.
 const GUARD: &str = "certificates";

@@ -15,7 +15,7 @@ use tonic_health::pb::health_client::HealthClient;
 use super::testing::{Authority, KubeletDir, Pair};
 use super::{Limits, ServerTls, incoming};
 
-const LIMITS: Limits = Limits { max_connections: 64, handshake_timeout: Duration::from_mins(1) };
+const LIMITS: Limits = Limits { max_connections: 64, max_per_peer: 64, handshake_timeout: Duration::from_mins(1) };
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_mins(1);
 
