@@ -11,7 +11,7 @@ pub enum Class {
     Data = 65,
     /// A referenced object does not exist.
     NotFound = 66,
-    /// No answer before the deadline.
+    /// No answer before the deadline. The one class that is worth another try until then.
     Unavailable = 69,
     /// The broker failed, or answered what it must not.
     Internal = 70,
@@ -40,16 +40,15 @@ impl Class {
         match code {
             Code::InvalidArgument | Code::OutOfRange => Self::Data,
             Code::NotFound => Self::NotFound,
-            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted => Self::Unavailable,
+            // The launcher cancels no call that it waits for: this is a server's own timeout, which tonic calls so.
+            Code::Cancelled | Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted => {
+                Self::Unavailable
+            }
             Code::FailedPrecondition => Self::Unservable,
             Code::PermissionDenied | Code::Unauthenticated => Self::Denied,
-            Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::AlreadyExists
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::DataLoss => Self::Internal,
+            Code::Ok | Code::Unknown | Code::AlreadyExists | Code::Unimplemented | Code::Internal | Code::DataLoss => {
+                Self::Internal
+            }
         }
     }
 }
@@ -60,7 +59,7 @@ mod tests {
 
     #[test]
     fn each_status_has_its_exit_code() {
-        let expected = [70, 70, 70, 65, 69, 66, 70, 77, 69, 76, 69, 65, 70, 70, 69, 70, 77];
+        let expected = [70, 69, 70, 65, 69, 66, 70, 77, 69, 76, 69, 65, 70, 70, 69, 70, 77];
         for (code, expected) in (0..).map(Code::from_i32).zip(expected) {
             assert_eq!(Class::of_status(code).code(), expected, "{code:?}");
         }

@@ -12,6 +12,7 @@ use keyward_types::{Reference, SecretBytes};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
+use crate::class::Class;
 use crate::credentials::{self, CredentialsError};
 use crate::settings::{Broker, Settings};
 
@@ -29,7 +30,7 @@ pub enum TryError {
     /// The broker's certificate does not verify: another try would send the token to the same stranger.
     #[error("the certificate is not trusted: {0}")]
     Untrusted(String),
-    /// No connection, or it broke, or the broker cannot answer now.
+    /// No connection, or it broke, or the broker cannot answer now: [`Class::Unavailable`].
     #[error("{reason}")]
     Unavailable {
         /// What happened.
@@ -118,11 +119,11 @@ fn refusal(status: &Status) -> TryError {
     }
     let wait = status.metadata().get(RETRY_AFTER_METADATA).and_then(|value| value.to_str().ok()?.parse().ok());
     let message = if status.message().is_empty() { status.code().description() } else { status.message() };
-    match status.code() {
-        Code::Unavailable => {
+    match Class::of_status(status.code()) {
+        Class::Unavailable => {
             TryError::Unavailable { reason: message.to_owned(), wait: wait.map(Duration::from_millis) }
         }
-        code => TryError::Refused { code, message: message.to_owned() },
+        _ => TryError::Refused { code: status.code(), message: message.to_owned() },
     }
 }
 
@@ -166,21 +167,27 @@ mod tests {
         Status::with_metadata(code, "busy", metadata)
     }
 
+    /// What passes by itself.
+    const PASSING: [Code; 5] =
+        [Code::Cancelled, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Aborted, Code::Unavailable];
+
     #[test]
-    fn only_unavailable_is_worth_another_try() {
+    fn only_what_passes_by_itself_is_worth_another_try() {
         for code in (0..17).map(Code::from_i32) {
             let again = matches!(refusal(&Status::new(code, "")), TryError::Unavailable { .. });
-            assert_eq!(again, code == Code::Unavailable, "{code:?}");
+            assert_eq!(again, PASSING.contains(&code), "{code:?}");
         }
     }
 
     #[test]
     fn the_brokers_wait_is_read_where_it_can_be() {
-        for (text, expected) in [("1500", Some(Duration::from_millis(1_500))), ("soon", None), ("-1", None)] {
-            let TryError::Unavailable { reason, wait } = refusal(&with_metadata(Code::Unavailable, text)) else {
-                panic!("{text}");
-            };
-            assert_eq!((reason.as_str(), wait), ("busy", expected), "{text}");
+        for code in PASSING {
+            for (text, expected) in [("1500", Some(Duration::from_millis(1_500))), ("soon", None), ("-1", None)] {
+                let TryError::Unavailable { reason, wait } = refusal(&with_metadata(code, text)) else {
+                    panic!("{code:?} {text}");
+                };
+                assert_eq!((reason.as_str(), wait), ("busy", expected), "{code:?} {text}");
+            }
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// A broker that asks for more than this is as good as away.
-const LONGEST_HINT: Duration = Duration::from_secs(30);
+/// The longest wait a broker asks for. Who asks for more is as good as away.
+const LONGEST_HINT: Duration = Duration::from_secs(60);
 
 /// The wait after try number `tries` (from 1). Doubles from 100 ms to 5 s, the upper half of it by chance, so that the
 /// pods of a rollout do not return in step. `hint` is what the broker asked for: never less than that, and up to a
@@ -47,6 +47,6 @@ mod tests {
         assert_eq!(bounds(1, Some(2_000)), (2_000, 2_500));
         assert_eq!(bounds(1, Some(0)), (50, 100));
         assert_eq!(bounds(7, Some(10)), (2_500, 5_000));
-        assert_eq!(bounds(1, Some(u64::MAX)), (30_000, 37_500));
+        assert_eq!(bounds(1, Some(u64::MAX)), (60_000, 75_000));
     }
 }

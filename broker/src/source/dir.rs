@@ -1,20 +1,25 @@
 //! `--source DIR`: the manifests in a directory's `*.yaml` and `*.yml` files, read again whenever one of them changes.
 //!
-//! Changes are found by comparing contents, not by inotify: a kubelet replaces a mounted ConfigMap by swapping one
-//! symbolic link, after which watches on the files themselves hear nothing more.
+//! Changes are found by looking, not by inotify: a kubelet replaces a mounted ConfigMap by swapping one symbolic link,
+//! after which watches on the files themselves hear nothing more. A look is cheap: `survey` reads metadata, `attention`
+//! says when they are reason to read contents. Only other contents make another snapshot.
+
+mod attention;
+mod survey;
+mod text;
 
 use std::{
-    fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use self::{attention::Attention, survey::Survey};
 use crate::{
     manifests,
     policy::{Defaults, Snapshot},
@@ -22,10 +27,6 @@ use crate::{
 
 /// How often the directory is looked at.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Files read, and bytes of each: a directory is not a database.
-const MAX_FILES: usize = 10_000;
-const MAX_BYTES: u64 = 4 << 20;
 
 /// A directory of manifests.
 #[derive(Clone, Debug)]
@@ -57,12 +58,10 @@ impl Directory {
 
     /// Reads every manifest. Names in the snapshot's problems are relative to the directory.
     pub fn read(&self) -> Result<Reading, DirectoryError> {
-        let files = self.files().map_err(|source| DirectoryError { path: self.path.clone(), source })?;
+        let survey = Survey::take(&self.path).map_err(|source| self.failed(source))?;
         let mut digest = DefaultHasher::new();
         let mut results = Vec::new();
-        for path in files {
-            let name = path.strip_prefix(&self.path).unwrap_or(&path).display().to_string();
-            let text = read_file(&path).map_err(|error| error.to_string());
+        for (name, text) in self.contents(&survey) {
             (&name, &text).hash(&mut digest);
             match text {
                 Ok(text) => results.extend(manifests::read(&name, &text)),
@@ -76,21 +75,27 @@ impl Directory {
         Ok(Reading { snapshot: Snapshot::build(self.defaults, results), digest: digest.finish() })
     }
 
-    /// The files in order of name; directories below are not looked into.
-    fn files(&self) -> io::Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let path = entry?.path();
-            let named = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-            if named && path.is_file() {
-                files.push(path);
-            }
-            if files.len() > MAX_FILES {
-                return Err(io::Error::other(format!("more than {MAX_FILES} files")));
-            }
-        }
-        files.sort();
-        Ok(files)
+    /// Reads again if contents are other than those of `digest`. `attention` spares the reading where it can.
+    fn look(&self, attention: &mut Attention, digest: u64, now: SystemTime) -> Result<Option<Reading>, DirectoryError> {
+        let Some(survey) = attention.look(&self.path, now).map_err(|source| self.failed(source))? else {
+            return Ok(None);
+        };
+        // One file in memory at a time, and nothing parsed: a file that was only touched is no change.
+        let mut found = DefaultHasher::new();
+        self.contents(survey).for_each(|content| content.hash(&mut found));
+        if found.finish() == digest { Ok(None) } else { self.read().map(Some) }
+    }
+
+    /// Name and text of each file.
+    fn contents<'a>(&'a self, survey: &'a Survey) -> impl Iterator<Item = (String, Result<String, String>)> + 'a {
+        survey.files().map(|path| {
+            let name = path.strip_prefix(&self.path).unwrap_or(path).display().to_string();
+            (name, text::read(path).map_err(|error| error.to_string()))
+        })
+    }
+
+    fn failed(&self, source: io::Error) -> DirectoryError {
+        DirectoryError { path: self.path.clone(), source }
     }
 
     /// Looks again at every tick of `look_every` and calls `changed` after a new snapshot was swapped in, until
@@ -105,20 +110,26 @@ impl Directory {
     ) {
         let mut digest = first;
         let mut lost = false;
+        let mut attention = Attention::default();
         let mut ticks = tokio::time::interval(look_every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             let directory = self.clone();
-            let Ok(reading) = tokio::task::spawn_blocking(move || directory.read()).await else { continue };
+            let mut looking = std::mem::take(&mut attention);
+            let look = move || (directory.look(&mut looking, digest, SystemTime::now()), looking);
+            let Ok((reading, looked)) = tokio::task::spawn_blocking(look).await else { continue };
             match reading {
-                Ok(reading) if reading.digest != digest => {
-                    digest = reading.digest;
-                    let snapshot = Arc::new(reading.snapshot);
-                    into.store(Arc::clone(&snapshot));
-                    changed(&snapshot);
+                Ok(reading) => {
+                    attention = looked;
                     lost = false;
+                    if let Some(Reading { snapshot, digest: new }) = reading {
+                        digest = new;
+                        let snapshot = Arc::new(snapshot);
+                        into.store(Arc::clone(&snapshot));
+                        changed(&snapshot);
+                    }
                 }
-                Ok(_) => lost = false,
+                // What was remembered is dropped with it: contents that were not read must not count as seen.
                 Err(error) if !lost => {
                     tracing::error!(%error, "manifests cannot be read; the last ones hold");
                     lost = true;
@@ -136,16 +147,10 @@ impl Reading {
     }
 }
 
-fn read_file(path: &Path) -> io::Result<String> {
-    let length = fs::metadata(path)?.len();
-    if length > MAX_BYTES {
-        return Err(io::Error::other(format!("{length} bytes; at most {MAX_BYTES} are read")));
-    }
-    fs::read_to_string(path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path, time::UNIX_EPOCH};
+
     use keyward_crds::azure_key_vault::Cloud;
     use tokio::sync::mpsc;
 
@@ -180,6 +185,77 @@ mod tests {
         assert!(snapshot.secret("shop", "db").is_some());
         assert_eq!(snapshot.problems().len(), 1);
         assert_eq!(snapshot.problems()[0].place, "a.yaml");
+    }
+
+    #[test]
+    fn a_rewrite_of_the_same_size_is_seen_however_soon_it_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.yaml");
+        let named = |name: &str| fs::write(&path, SECRET.replace("name: db,", &format!("name: {name},"))).unwrap();
+        named("one");
+        let directory = directory(dir.path());
+        let mut digest = directory.read().unwrap().digest();
+        let mut attention = Attention::default();
+        for name in ["two", "six", "ten"] {
+            assert!(directory.look(&mut attention, digest, SystemTime::now()).unwrap().is_none());
+            // Within the tick of the clock in which the file was read.
+            named(name);
+            let reading = directory.look(&mut attention, digest, SystemTime::now()).unwrap().unwrap();
+            assert!(reading.snapshot.secret("shop", name).is_some(), "{name}");
+            digest = reading.digest();
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_only_touched_makes_no_new_snapshot() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.yaml");
+        fs::write(&path, SECRET).unwrap();
+        let directory = directory(dir.path());
+        let digest = directory.read().unwrap().digest();
+        let mut attention = Attention::default();
+        for second in 0..3 {
+            let times = fs::FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(second));
+            fs::File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+            assert!(directory.look(&mut attention, digest, SystemTime::now()).unwrap().is_none());
+        }
+    }
+
+    /// The system's own record of a read: with a modification in the future, each read moves the time of access.
+    #[test]
+    fn looks_at_what_stays_as_it_is_open_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.yaml");
+        fs::write(&path, SECRET).unwrap();
+        let times =
+            fs::FileTimes::new().set_accessed(UNIX_EPOCH).set_modified(SystemTime::now() + Duration::from_secs(3_600));
+        fs::File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+        let accessed = || fs::metadata(&path).unwrap().accessed().unwrap();
+        // Elsewhere, and returns when a read would get a later time.
+        let probe = tempfile::NamedTempFile::new().unwrap();
+        let later_than = |time: SystemTime| {
+            while fs::write(&probe, "").and_then(|()| fs::metadata(&probe)?.modified()).unwrap() <= time {}
+        };
+        let directory = directory(dir.path());
+        let digest = directory.read().unwrap().digest();
+        let first = accessed();
+        if first == UNIX_EPOCH {
+            return; // Mounted with noatime: no record is kept.
+        }
+        later_than(first);
+        let settled = SystemTime::now() + Duration::from_secs(60);
+        let mut attention = Attention::default();
+        assert!(directory.look(&mut attention, digest, settled).unwrap().is_none());
+        let read = accessed();
+        assert!(read > first, "the first look reads");
+        later_than(read);
+        for _ in 0..5 {
+            assert!(directory.look(&mut attention, digest, settled).unwrap().is_none());
+        }
+        assert_eq!(accessed(), read);
+        // And it could have been noticed.
+        fs::read(&path).unwrap();
+        assert!(accessed() > read);
     }
 
     #[tokio::test]

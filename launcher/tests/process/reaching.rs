@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use keyward_stand_in::{Authority, StandIn};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::stage::{LAUNCHER, Stage, bare, echo, loopback, run};
 
@@ -19,17 +19,43 @@ fn a_broker_that_cannot_answer_yet_is_asked_again() {
     assert_eq!(stage.broker.calls().len(), 3);
 }
 
+/// A status with the broker's advice when to ask again.
+fn busy(code: Code, milliseconds: u32) -> Status {
+    let mut busy = Status::new(code, "this pod asks too often");
+    busy.metadata_mut().insert("retry-after-ms", milliseconds.into());
+    busy
+}
+
+#[test]
+fn every_refusal_that_passes_is_tried_again() {
+    let passing = [Code::Cancelled, Code::Aborted, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Unavailable];
+    let stage = Stage::new(move |call| match passing.get(call.number - 1) {
+        Some(code) => Err(Status::new(*code, "not now")),
+        None => echo(call),
+    });
+    run(stage.launch(&["sh", "-c", "echo $A"]).env("A", "a@azurekeyvault")).printed("kwcanary-a@azurekeyvault\n");
+    assert_eq!(stage.broker.calls().len(), passing.len() + 1);
+}
+
 #[test]
 fn the_wait_a_broker_asks_for_is_kept() {
-    let stage = Stage::new(|call| {
-        let mut busy = Status::unavailable("busy");
-        busy.metadata_mut().insert("retry-after-ms", "700".parse().unwrap());
-        if call.number == 1 { Err(busy) } else { echo(call) }
-    });
+    for code in [Code::Unavailable, Code::ResourceExhausted] {
+        let stage = Stage::new(move |call| if call.number == 1 { Err(busy(code, 700)) } else { echo(call) });
+        let start = Instant::now();
+        run(stage.launch(&["true"]).env("A", "a@azurekeyvault")).printed("");
+        assert!(start.elapsed() >= Duration::from_millis(700), "{code:?}");
+        assert_eq!(stage.broker.calls().len(), 2, "{code:?}");
+    }
+}
+
+#[test]
+fn a_wait_beyond_the_deadline_is_not_begun() {
+    let stage = Stage::new(|_| Err(busy(Code::ResourceExhausted, 30_000)));
     let start = Instant::now();
-    run(stage.launch(&["true"]).env("A", "a@azurekeyvault")).printed("");
-    assert!(start.elapsed() >= Duration::from_millis(700));
-    assert_eq!(stage.broker.calls().len(), 2);
+    run(stage.launch(&["true"]).env("A", "a@azurekeyvault").env("KEYWARD_DEADLINE", "25s"))
+        .failed(69, &["a@azurekeyvault", "tries: 1", "this pod asks too often"]);
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(stage.broker.calls().len(), 1);
 }
 
 #[test]

@@ -9,7 +9,6 @@ fn each_refusal_has_its_exit_code_and_is_not_tried_again() {
     for (code, exit) in [
         (Code::InvalidArgument, 65),
         (Code::NotFound, 66),
-        (Code::ResourceExhausted, 69),
         (Code::Internal, 70),
         (Code::Unknown, 70),
         (Code::Unimplemented, 70),

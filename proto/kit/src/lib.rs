@@ -8,9 +8,11 @@
 //! | [`admin`] | the plain port: `/livez`, `/readyz`, `/metrics` |
 //! | [`tasks`] | supervised tasks, drained in order on a signal |
 //! | [`tls`] | certificates reloaded while running, bounded handshakes, roles of peers |
+//! | `once` | a fault that stays is in the log once |
 
 pub mod admin;
 pub mod cli;
+mod once;
 pub mod ready;
 pub mod tasks;
 pub mod telemetry;

@@ -49,7 +49,7 @@ fn client_verifier(
         .map_err(|error| refused(error.to_string()))
 }
 
-fn certificates(directory: &Path, name: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(directory: &Path, name: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let empty = || TlsError::Empty { path: directory.join(name), what: "certificate" };
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| empty())?;
     if found.is_empty() { Err(empty()) } else { Ok(found) }

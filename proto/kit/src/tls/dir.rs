@@ -11,8 +11,16 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Why a certificate directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}; a TLS directory holds tls.crt, tls.key and ca.crt", path.display())]
+    /// Files are not there, or not yet: a Secret that is mounted as optional appears later.
+    #[error("{} lacks {}", directory.display(), files.join(", "))]
+    Missing {
+        /// The directory.
+        directory: PathBuf,
+        /// Which of tls.crt, tls.key and ca.crt.
+        files: Vec<&'static str>,
+    },
+    /// A file is there and cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -43,6 +51,12 @@ pub enum TlsError {
         /// rustls' reason.
         reason: String,
     },
+    /// A certificate does not tell until when it is valid.
+    #[error("{} holds a certificate that does not parse", path.display())]
+    Dates {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// The three files' contents.
@@ -61,10 +75,17 @@ impl Files {
         // The kubelet swaps `..data` from one directory to the next. Following it once keeps a swap between two reads
         // from pairing a new certificate with an old key.
         let moment = directory.join("..data").canonicalize().unwrap_or_else(|_| directory.to_owned());
-        let read = |name: &str| {
-            read_bounded(&moment.join(name)).map_err(|source| TlsError::Read { path: directory.join(name), source })
+        let mut files = Vec::new();
+        let mut read = |name| match read_bounded(&moment.join(name)) {
+            Ok(content) => Ok(content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                files.push(name);
+                Ok(Vec::new())
+            }
+            Err(source) => Err(TlsError::Read { path: directory.join(name), source }),
         };
-        Ok(Self { cert: read("tls.crt")?, key: read("tls.key")?, ca: read("ca.crt")? })
+        let read = Self { cert: read("tls.crt")?, key: read("tls.key")?, ca: read("ca.crt")? };
+        if files.is_empty() { Ok(read) } else { Err(TlsError::Missing { directory: directory.to_owned(), files }) }
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
@@ -104,6 +125,16 @@ mod tests {
         for other in [files("ab", "", "c"), files("b", "a", "c"), files("a", "b", "d")] {
             assert_ne!(one, other.fingerprint());
         }
+    }
+
+    #[test]
+    fn every_missing_file_is_named_with_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = |path: &Path| Files::read(path).err().unwrap().to_string();
+        let nowhere = dir.path().join("nowhere");
+        assert_eq!(missing(&nowhere), format!("{} lacks tls.crt, tls.key, ca.crt", nowhere.display()));
+        File::create(dir.path().join("tls.crt")).unwrap();
+        assert_eq!(missing(dir.path()), format!("{} lacks tls.key, ca.crt", dir.path().display()));
     }
 
     #[test]

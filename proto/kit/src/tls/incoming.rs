@@ -4,17 +4,16 @@
 //! a moment and blocks nobody. Failed handshakes are the peer's trouble and are logged at debug only.
 
 use std::convert::Infallible;
-use std::io;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
@@ -22,6 +21,8 @@ use tracing::{debug, warn};
 
 use super::ServerTls;
 use super::admitted::Admitted;
+use super::handshake::handshake;
+use super::places::{ConnectionCounts, Places};
 
 /// Finds peers that vanished without a word, whose places would be lost for good.
 const KEEPALIVE: Duration = Duration::from_mins(1);
@@ -33,31 +34,52 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Limits {
     /// Connections at a time, handshakes included. More of them wait in the kernel's backlog.
     pub max_connections: usize,
+    /// Of these, the most that come from one address. More of them are closed at once, before the handshake.
+    pub max_per_peer: usize,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
 }
 
 /// Accepts until `shutdown`; handshakes then unfinished are dropped. The stream itself never fails.
-pub fn incoming(
-    listener: TcpListener,
-    tls: ServerTls,
-    limits: Limits,
-    shutdown: CancellationToken,
-) -> impl Stream<Item = Result<TlsStream<Admitted>, Infallible>> + Send {
+pub fn incoming(listener: TcpListener, tls: ServerTls, limits: Limits, shutdown: CancellationToken) -> Incoming {
+    let places = Places::new(limits.max_connections, limits.max_per_peer);
+    let counts = places.counts();
     let acceptor = Acceptor {
         sockets: TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE)),
-        places: Arc::new(Semaphore::new(limits.max_connections)),
+        places,
         handshakes: JoinSet::new(),
         handshake_timeout: limits.handshake_timeout,
         tls,
         shutdown,
     };
-    stream::unfold(acceptor, |mut acceptor| async move { acceptor.next().await.map(|stream| (Ok(stream), acceptor)) })
+    let next = |mut acceptor: Acceptor| async move { acceptor.next().await.map(|stream| (Ok(stream), acceptor)) };
+    Incoming { counts, connections: stream::unfold(acceptor, next).boxed() }
+}
+
+/// The connections of one listener.
+pub struct Incoming {
+    connections: BoxStream<'static, Result<TlsStream<Admitted>, Infallible>>,
+    counts: ConnectionCounts,
+}
+
+impl Incoming {
+    /// What becomes of them, also of those that never come out here.
+    pub fn counts(&self) -> ConnectionCounts {
+        self.counts.clone()
+    }
+}
+
+impl Stream for Incoming {
+    type Item = Result<TlsStream<Admitted>, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.connections.poll_next_unpin(cx)
+    }
 }
 
 struct Acceptor {
     sockets: TcpIncoming,
-    places: Arc<Semaphore>,
+    places: Places,
     handshakes: JoinSet<Option<TlsStream<Admitted>>>,
     handshake_timeout: Duration,
     tls: ServerTls,
@@ -71,25 +93,36 @@ impl Acceptor {
                 () = self.shutdown.cancelled() => return None,
                 Some(done) = self.handshakes.join_next() => match done {
                     Ok(Some(stream)) => return Some(stream),
-                    Ok(None) => {}
-                    Err(error) => warn!(%error, "a TLS handshake did not end"),
+                    Ok(None) => self.places.handshake_failed(),
+                    Err(error) => {
+                        self.places.handshake_failed();
+                        warn!(%error, "a TLS handshake did not end");
+                    }
                 },
-                Some((socket, place)) = accept(&mut self.sockets, &self.places) => {
-                    let tls = self.tls.current();
-                    self.handshakes.spawn(handshake(socket, place, tls, self.handshake_timeout));
-                }
+                Some((socket, free)) = accept(&mut self.sockets, &self.places) => self.begin(socket, free),
                 else => return None,
             }
         }
     }
+
+    /// Begins the handshake, or closes the socket: a peer that can do without us should know at once.
+    fn begin(&mut self, socket: TcpStream, free: OwnedSemaphorePermit) {
+        let Some(tls) = self.tls.current() else { return self.places.refused_without_certificates() };
+        // Without an address the peer has gone already.
+        let Ok(peer) = socket.peer_addr() else { return self.places.handshake_failed() };
+        let Some(place) = self.places.give(free, peer.ip()) else {
+            return debug!(%peer, "refused: it has as many connections as one peer may have");
+        };
+        self.handshakes.spawn(handshake(socket, place, tls, self.handshake_timeout));
+    }
 }
 
-/// The next connection and its place. Safe to drop at any await: a socket is either returned or still the kernel's.
-async fn accept(sockets: &mut TcpIncoming, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+/// The next connection and leave for a place. Safe to drop at any await: a socket is returned or still the kernel's.
+async fn accept(sockets: &mut TcpIncoming, places: &Places) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let free = places.free().await?;
     loop {
         match sockets.next().await? {
-            Ok(socket) => return Some((socket, place)),
+            Ok(socket) => return Some((socket, free)),
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
                 sleep(ACCEPT_PAUSE).await;
@@ -98,117 +131,50 @@ async fn accept(sockets: &mut TcpIncoming, places: &Arc<Semaphore>) -> Option<(T
     }
 }
 
-async fn handshake(
-    socket: TcpStream,
-    place: OwnedSemaphorePermit,
-    tls: Arc<ServerConfig>,
-    limit: Duration,
-) -> Option<TlsStream<Admitted>> {
-    let peer = socket.peer_addr().ok();
-    let accepting = async {
-        let mut stream = TlsAcceptor::from(tls).accept(Admitted::new(socket, place)).await?;
-        first_bytes(&mut stream).await?;
-        Ok(stream)
-    };
-    let error = match timeout(limit, accepting).await {
-        Ok(Ok(stream)) => return Some(stream),
-        Ok(Err(error)) => error,
-        Err(_) => io::Error::new(io::ErrorKind::TimedOut, format!("not done within {limit:?}")),
-    };
-    debug!(?peer, %error, "TLS handshake failed");
-    None
-}
-
-/// Waits until the peer has something to say. One that never does would hold its place, and a drain, for as long as it
-/// likes: HTTP/2 knows no limit before the first frame.
-async fn first_bytes(stream: &mut TlsStream<Admitted>) -> io::Result<()> {
-    let (socket, tls) = stream.get_mut();
-    // They may have come together with the end of the handshake.
-    if tls.process_new_packets().map_err(io::Error::other)?.plaintext_bytes_to_read() > 0 {
-        return Ok(());
-    }
-    socket.wait_for_bytes().await
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::pin::pin;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server};
-    use tonic::{Request, Status};
-    use tonic_health::pb::HealthCheckRequest;
-    use tonic_health::pb::health_client::HealthClient;
-    use tonic_health::pb::health_server::HealthServer;
-    use tonic_health::server::{HealthReporter, HealthService};
-
-    use rustls_pki_types::ServerName;
-    use tokio_rustls::TlsConnector;
+    use tokio::time::timeout;
 
     use super::*;
-    use crate::tls::role::{Role, role_of};
-    use crate::tls::testing::{Authority, KubeletDir, Pair, client_config, connect};
-
-    const LIMITS: Limits = Limits { max_connections: 16, handshake_timeout: Duration::from_mins(1) };
-
-    struct Fixture {
-        ca: Authority,
-        tls: ServerTls,
-        listener: TcpListener,
-        addr: SocketAddr,
-        _dir: KubeletDir,
-    }
-
-    async fn fixture() -> Fixture {
-        let ca = Authority::new();
-        let dir = KubeletDir::new(&ca.server(), &ca);
-        let tls = ServerTls::load(dir.path()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        Fixture { ca, tls, listener, addr, _dir: dir }
-    }
+    use crate::tls::places::Connections;
+    use crate::tls::testing::{Authority, Fixture, KubeletDir, LIMITS, connect, connect_from, fixture};
 
     #[tokio::test]
-    async fn silent_and_plaintext_clients_block_nobody() {
+    async fn a_peer_with_all_its_places_is_closed_before_the_handshake_and_others_are_served() {
         let Fixture { ca, tls, listener, addr, _dir } = fixture().await;
-        let mut stream = pin!(incoming(listener, tls, LIMITS, CancellationToken::new()));
-        let _silent = TcpStream::connect(addr).await.unwrap();
-        let mut plain = TcpStream::connect(addr).await.unwrap();
-        plain.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        let (accepted, connected) = tokio::join!(stream.next(), connect(addr, &ca, None));
-        assert!(accepted.unwrap().is_ok() && connected.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_silent_client_is_closed_at_the_deadline() {
-        let Fixture { tls, listener, addr, _dir, .. } = fixture().await;
-        let limits = Limits { handshake_timeout: Duration::from_millis(20), ..LIMITS };
+        let limits = Limits { max_per_peer: 1, ..LIMITS };
         let mut stream = pin!(incoming(listener, tls, limits, CancellationToken::new()));
-        let mut silent = TcpStream::connect(addr).await.unwrap();
+        let (first, _client) = tokio::join!(stream.next(), connect(addr, &ca, None));
+        let mut second = TcpStream::connect(addr).await.unwrap();
         let mut rest = Vec::new();
         tokio::select! {
-            _ = stream.next() => panic!("no handshake was made"),
-            read = silent.read_to_end(&mut rest) => assert_eq!(read.unwrap(), 0),
+            _ = stream.next() => panic!("no handshake can have been made"),
+            read = second.read_to_end(&mut rest) => assert_eq!(read.unwrap(), 0),
         }
+        let (other, client) = tokio::join!(stream.next(), connect_from([127, 0, 0, 2].into(), addr, &ca, None));
+        assert!(other.is_some() && client.is_ok());
+        let expected = Connections { accepted: 2, refused_peer_limit: 1, open: 2, ..Connections::default() };
+        assert_eq!(stream.counts().now(), expected);
+        drop(first);
+        let (again, client) = tokio::join!(stream.next(), connect(addr, &ca, None));
+        assert!(again.is_some() && client.is_ok());
     }
 
     #[tokio::test]
-    async fn a_client_that_says_nothing_after_the_handshake_is_closed_at_the_deadline() {
+    async fn a_failed_handshake_is_counted_and_gives_its_place_back() {
         let Fixture { ca, tls, listener, addr, _dir } = fixture().await;
-        let limits = Limits { handshake_timeout: Duration::from_millis(200), ..LIMITS };
+        let limits = Limits { max_connections: 1, ..LIMITS };
         let mut stream = pin!(incoming(listener, tls, limits, CancellationToken::new()));
-        let name = ServerName::try_from("localhost").unwrap();
-        let silent = async {
-            let connector = TlsConnector::from(Arc::new(client_config(&ca, None)));
-            let mut silent = connector.connect(name, TcpStream::connect(addr).await.unwrap()).await.unwrap();
-            // Without a close of the TLS session this is an error; either way it is the end.
-            let _ = silent.read_to_end(&mut Vec::new()).await;
-        };
-        tokio::select! {
-            _ = stream.next() => panic!("it was handed on"),
-            () = silent => {}
-        }
+        let mut plain = TcpStream::connect(addr).await.unwrap();
+        plain.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let (accepted, _client) = tokio::join!(stream.next(), connect(addr, &ca, None));
+        let expected = Connections { accepted: 2, handshakes_failed: 1, open: 1, ..Connections::default() };
+        assert_eq!(stream.counts().now(), expected);
+        drop(accepted);
+        assert_eq!(stream.counts().now().open, 0);
     }
 
     #[tokio::test]
@@ -226,6 +192,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn without_certificates_a_connection_is_closed_and_with_them_the_next_one_is_served() {
+        let (ca, dir) = (Authority::new(), KubeletDir::empty());
+        let tls = ServerTls::load(dir.path()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let limits = Limits { max_connections: 1, ..LIMITS };
+        let mut stream = pin!(incoming(listener, tls.clone(), limits, CancellationToken::new()));
+        for _ in 0..3 {
+            let mut early = TcpStream::connect(addr).await.unwrap();
+            let mut rest = Vec::new();
+            tokio::select! {
+                _ = stream.next() => panic!("no handshake can have been made"),
+                read = early.read_to_end(&mut rest) => assert_eq!(read.unwrap(), 0),
+            }
+        }
+        dir.swap(&ca.server(), &[&ca]);
+        tls.reload().unwrap();
+        let (accepted, connected) = tokio::join!(stream.next(), connect(addr, &ca, None));
+        assert!(accepted.is_some() && connected.is_ok());
+        let expected = Connections { accepted: 1, refused_no_certificates: 3, open: 1, ..Connections::default() };
+        assert_eq!(stream.counts().now(), expected);
+    }
+
+    #[tokio::test]
     async fn it_ends_at_shutdown() {
         let Fixture { tls, listener, addr, _dir, .. } = fixture().await;
         let shutdown = CancellationToken::new();
@@ -233,42 +223,5 @@ mod tests {
         let _silent = TcpStream::connect(addr).await.unwrap();
         shutdown.cancel();
         assert!(stream.next().await.is_none());
-    }
-
-    async fn ask(addr: SocketAddr, ca: &Authority, pair: Option<&Pair>) -> Result<String, tonic::transport::Error> {
-        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca.pem())).domain_name("localhost");
-        if let Some(pair) = pair {
-            tls = tls.identity(Identity::from_pem(&pair.cert, &pair.key));
-        }
-        let channel: Channel =
-            Endpoint::from_shared(format!("https://{addr}")).unwrap().tls_config(tls).unwrap().connect().await?;
-        let status = HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap_err();
-        Ok(status.message().to_owned())
-    }
-
-    #[tokio::test]
-    async fn tonic_sees_the_callers_certificate() {
-        let Fixture { ca, tls, listener, addr, _dir } = fixture().await;
-        let stop = CancellationToken::new();
-        let health = HealthService::from_health_reporter(HealthReporter::new());
-        // Answers with what tonic tells a method about its caller.
-        let service = HealthServer::with_interceptor(health, |request: Request<()>| {
-            let role = match request.peer_certs() {
-                None => "nobody".to_owned(),
-                Some(certs) => role_of(&certs[0], "example.org").map_or_else(|e| e.to_string(), |r| r.to_string()),
-            };
-            Err(Status::permission_denied(role))
-        });
-        let serving = Server::builder().add_service(service).serve_with_incoming_shutdown(
-            incoming(listener, tls, LIMITS, stop.clone()),
-            stop.clone().cancelled_owned(),
-        );
-        let client = async {
-            assert_eq!(ask(addr, &ca, None).await.unwrap(), "nobody");
-            let operator = ask(addr, &ca, Some(&ca.client("operator"))).await.unwrap();
-            assert_eq!(operator, Role::Operator.to_string());
-            stop.cancel();
-        };
-        tokio::join!(serving, client).0.unwrap();
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
@@ -17,11 +18,11 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::ServerTls;
+use super::{Limits, ServerTls};
 
 /// A certificate and its key, PEM.
 pub(super) struct Pair {
@@ -74,21 +75,24 @@ pub(super) struct KubeletDir {
 }
 
 impl KubeletDir {
-    pub(super) fn new(pair: &Pair, ca: &Authority) -> Self {
-        let dir = Self { root: tempfile::tempdir().unwrap(), moments: AtomicUsize::new(0) };
-        for name in ["tls.crt", "tls.key", "ca.crt"] {
-            symlink(Path::new("..data").join(name), dir.path().join(name)).unwrap();
-        }
-        dir.swap(pair, ca);
+    pub(super) fn new(pair: &Pair, trusted: &[&Authority]) -> Self {
+        let dir = Self::empty();
+        dir.swap(pair, trusted);
         dir
+    }
+
+    /// As an optional Secret that does not exist yet.
+    pub(super) fn empty() -> Self {
+        Self { root: tempfile::tempdir().unwrap(), moments: AtomicUsize::new(0) }
     }
 
     pub(super) fn path(&self) -> &Path {
         self.root.path()
     }
 
-    pub(super) fn swap(&self, pair: &Pair, ca: &Authority) {
-        self.swap_files(&[("tls.crt", &pair.cert), ("tls.key", &pair.key), ("ca.crt", &ca.pem())]);
+    pub(super) fn swap(&self, pair: &Pair, trusted: &[&Authority]) {
+        let authorities: String = trusted.iter().map(|authority| authority.pem()).collect();
+        self.swap_files(&[("tls.crt", &pair.cert), ("tls.key", &pair.key), ("ca.crt", &authorities)]);
     }
 
     pub(super) fn swap_without_ca(&self, pair: &Pair) {
@@ -103,7 +107,32 @@ impl KubeletDir {
         }
         symlink(&moment, self.path().join("..data_tmp")).unwrap();
         fs::rename(self.path().join("..data_tmp"), self.path().join("..data")).unwrap();
+        for (name, _) in files {
+            // There already, unless this is the first moment that has the file.
+            let _ = symlink(Path::new("..data").join(name), self.path().join(name));
+        }
     }
+}
+
+pub(super) const LIMITS: Limits =
+    Limits { max_connections: 16, max_per_peer: 16, handshake_timeout: Duration::from_mins(1) };
+
+/// A server's parts, bound and not yet serving.
+pub(super) struct Fixture {
+    pub(super) ca: Authority,
+    pub(super) tls: ServerTls,
+    pub(super) listener: TcpListener,
+    pub(super) addr: SocketAddr,
+    pub(super) _dir: KubeletDir,
+}
+
+pub(super) async fn fixture() -> Fixture {
+    let ca = Authority::new();
+    let dir = KubeletDir::new(&ca.server(), &[&ca]);
+    let tls = ServerTls::load(dir.path()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    Fixture { ca, tls, listener, addr, _dir: dir }
 }
 
 pub(super) fn client_config(trusted: &Authority, pair: Option<&Pair>) -> ClientConfig {
@@ -124,9 +153,21 @@ pub(super) async fn connect(
     trusted: &Authority,
     pair: Option<&Pair>,
 ) -> io::Result<TlsStream<TcpStream>> {
+    connect_from(Ipv4Addr::LOCALHOST, addr, trusted, pair).await
+}
+
+/// The same from an address of this machine.
+pub(super) async fn connect_from(
+    from: Ipv4Addr,
+    addr: SocketAddr,
+    trusted: &Authority,
+    pair: Option<&Pair>,
+) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(client_config(trusted, pair)));
-    let mut stream = connector.connect(name, TcpStream::connect(addr).await?).await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let mut stream = connector.connect(name, socket.connect(addr).await?).await?;
     // A peer that says nothing is not handed on.
     stream.write_all(b"!").await?;
     stream.flush().await?;
@@ -137,7 +178,7 @@ pub(super) async fn connect(
 pub(super) async fn handshake(tls: &ServerTls, trusted: &Authority, pair: Option<&Pair>) -> io::Result<()> {
     let (near, far) = tokio::io::duplex(64 * 1024);
     let server = async {
-        let mut stream = TlsAcceptor::from(tls.current()).accept(far).await?;
+        let mut stream = TlsAcceptor::from(tls.current().unwrap()).accept(far).await?;
         stream.write_all(b"!").await?;
         stream.flush().await
     };
