@@ -8,38 +8,59 @@
 //! | `caller` | `namespace`, `serviceAccount`, `pod`, `podUid`, `node`; null when the token was refused |
 //! | `peer` | the caller's address |
 //! | `error` | the refusal of the whole request, where it was not about one reference |
-//! | `objects[]` | `reference`, then `vault`, `object`, `rule`, `version`, `ageMs` as far as they came to be, and `error` |
+//! | `objects[]` | one for each reference, in the order asked |
+//! | `objects[].reference` | as it stands in an environment |
+//! | `objects[].vault` | the vault's origin; absent, as all below, when nothing was granted |
+//! | `objects[].object` | type and name, for example `secret/db-password` |
+//! | `objects[].rule` | what admitted it |
+//! | `objects[].version` | the version served; absent when none was |
+//! | `objects[].ageMs` | how long ago it was read or found unchanged |
+//! | `objects[].stale` | true when it was served past its time because the vault does not answer; absent otherwise |
+//! | `objects[].error` | why there is no value |
 //!
-//! Lines go to standard output, apart from the logs on standard error, and are written before the reply is sent.
+//! Lines go to standard output, apart from the logs on standard error, and are written before the reply is sent: each by
+//! one write, on the thread that answers.
 
 use std::{
-    io::Write,
+    fmt,
+    io::{self, Cursor, Write},
     net::SocketAddr,
     sync::{Mutex, PoisonError},
 };
 
-use serde::Serialize;
+use keyward_types::Reference;
+use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic::Code;
 
-use crate::{authn::Caller, resolve::Outcome};
+use crate::{
+    authn::Caller,
+    resolve::{Outcome, ResolveError},
+};
+
+/// Room that a line and each of its objects usually take: growing a line is most of what building it costs.
+const LINE_BYTES: usize = 512;
+const OBJECT_BYTES: usize = 320;
+/// `2026-01-31T23:59:59.123456789Z`, and room for years that nobody will see.
+const MAX_STAMP: usize = 40;
 
 /// Where the lines go.
 pub struct AuditLog {
     out: Mutex<Box<dyn Write + Send>>,
 }
 
+/// A line borrows everything that it says: it is built for each request and lives for microseconds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
-    time: String,
+    time: Stamp,
     audit: &'static str,
     code: &'static str,
     caller: Option<CallerFields<'a>>,
     peer: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
-    objects: Vec<ObjectFields>,
+    objects: Objects<'a>,
 }
 
 #[derive(Serialize)]
@@ -54,20 +75,58 @@ struct CallerFields<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ObjectFields {
-    reference: String,
+struct ObjectFields<'a> {
+    reference: Shown<&'a Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vault: Option<String>,
+    vault: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<String>,
+    object: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
+    rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
+    version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     age_ms: Option<u64>,
+    #[serde(skip_serializing_if = "is_false")]
+    stale: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    error: Option<Shown<&'a ResolveError>>,
+}
+
+/// The outcomes, each turned into its fields as it is written.
+struct Objects<'a>(&'a [Outcome]);
+
+impl Serialize for Objects<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(ObjectFields::of))
+    }
+}
+
+/// Written as it displays, without a text in between.
+struct Shown<T>(T);
+
+impl<T: fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A time, written as RFC 3339 without a text in between.
+struct Stamp(OffsetDateTime);
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = Cursor::new([0; MAX_STAMP]);
+        self.0.format_into(&mut text, &Rfc3339).map_err(serde::ser::Error::custom)?;
+        let length = usize::try_from(text.position()).map_err(serde::ser::Error::custom)?;
+        let text = text.get_ref().get(..length).unwrap_or_default();
+        serializer.serialize_str(std::str::from_utf8(text).map_err(serde::ser::Error::custom)?)
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What is said of one request.
@@ -91,9 +150,8 @@ impl AuditLog {
     }
 
     /// Writes one line. Fails when it could not be written; the caller then must not hand out the values.
-    pub fn write(&self, record: &Record<'_>) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(&record.line(OffsetDateTime::now_utc()))?;
-        line.push(b'\n');
+    pub fn write(&self, record: &Record<'_>) -> io::Result<()> {
+        let line = record.text(OffsetDateTime::now_utc())?;
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         out.write_all(&line)?;
         out.flush()
@@ -101,9 +159,17 @@ impl AuditLog {
 }
 
 impl<'a> Record<'a> {
+    /// The whole line, so that the lock is held for one write and nothing else.
+    fn text(&self, now: OffsetDateTime) -> io::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(LINE_BYTES + OBJECT_BYTES * self.outcomes.len());
+        serde_json::to_writer(&mut text, &self.line(now))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
     fn line(&self, now: OffsetDateTime) -> Line<'a> {
         Line {
-            time: now.format(&Rfc3339).unwrap_or_default(),
+            time: Stamp(now),
             audit: "resolve",
             code: code_name(self.code),
             caller: self.caller.map(|caller| CallerFields {
@@ -115,22 +181,26 @@ impl<'a> Record<'a> {
             }),
             peer: self.peer,
             error: self.error,
-            objects: self.outcomes.iter().map(object_fields).collect(),
+            objects: Objects(self.outcomes),
         }
     }
 }
 
-fn object_fields(outcome: &Outcome) -> ObjectFields {
-    let trail = outcome.trail.as_ref();
-    let served = trail.and_then(|trail| trail.served.as_ref());
-    ObjectFields {
-        reference: outcome.reference.to_string(),
-        vault: trail.map(|trail| trail.vault.clone()),
-        object: trail.map(|trail| trail.object.clone()),
-        rule: trail.map(|trail| trail.rule.clone()),
-        version: served.map(|(version, _)| version.to_string()),
-        age_ms: served.map(|(_, age)| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-        error: outcome.value.as_ref().err().map(ToString::to_string),
+impl<'a> ObjectFields<'a> {
+    fn of(outcome: &'a Outcome) -> Self {
+        let trail = outcome.trail.as_ref();
+        let served = trail.and_then(|trail| trail.served.as_ref());
+        Self {
+            reference: Shown(&outcome.reference),
+            vault: trail.map(|trail| trail.vault.as_str()),
+            object: trail.map(|trail| trail.object.as_str()),
+            rule: trail.map(|trail| trail.rule.as_str()),
+            version: served.map(|(version, _)| version.as_str()),
+            age_ms: served.map(|(_, age)| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            // No trail says so yet.
+            stale: false,
+            error: outcome.value.as_ref().err().map(Shown),
+        }
     }
 }
 
@@ -159,9 +229,9 @@ pub fn code_name(code: Code) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
-    use keyward_types::{ObjectVersion, Reference, SecretBytes};
+    use keyward_types::{ObjectVersion, SecretBytes};
 
     use super::*;
     use crate::{authz::Denial, resolve::Trail};
@@ -186,9 +256,10 @@ mod tests {
             },
         ];
         let record = Record { caller: None, peer: None, code: Code::NotFound, error: None, outcomes: &outcomes };
-        let line = serde_json::to_value(record.line(OffsetDateTime::UNIX_EPOCH)).unwrap();
+        let text = record.text(OffsetDateTime::UNIX_EPOCH).unwrap();
+        assert!(text.ends_with(b"}\n") && text.iter().filter(|byte| **byte == b'\n').count() == 1);
         assert_eq!(
-            line,
+            serde_json::from_slice::<serde_json::Value>(&text).unwrap(),
             serde_json::json!({
                 "time": "1970-01-01T00:00:00Z", "audit": "resolve", "code": "NOT_FOUND", "caller": null, "peer": null,
                 "objects": [
@@ -199,5 +270,63 @@ mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn times_are_rfc_3339_to_the_last_digit_and_the_last_year() {
+        for (nanoseconds, expected) in [
+            (1_500_000_000, "\"1970-01-01T00:00:01.5Z\""),
+            (1_700_000_000_123_456_789, "\"2023-11-14T22:13:20.123456789Z\""),
+            (253_402_300_799_999_999_999, "\"9999-12-31T23:59:59.999999999Z\""),
+        ] {
+            let time = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap();
+            assert_eq!(serde_json::to_string(&Stamp(time)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn only_what_is_stale_is_called_so() {
+        let outcome = Outcome {
+            reference: Reference::new("db", None).unwrap(),
+            trail: None,
+            value: Ok(SecretBytes::from("kwcanary-value")),
+        };
+        let fresh = ObjectFields::of(&outcome);
+        assert_eq!(serde_json::to_string(&fresh).unwrap(), r#"{"reference":"db@azurekeyvault"}"#);
+        let stale = ObjectFields { stale: true, ..fresh };
+        assert_eq!(serde_json::to_string(&stale).unwrap(), r#"{"reference":"db@azurekeyvault","stale":true}"#);
+    }
+
+    /// Keeps each write apart, and fails when there are enough of them.
+    struct Writes {
+        seen: Arc<Mutex<Vec<Vec<u8>>>>,
+        room: usize,
+    }
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut seen = self.seen.lock().unwrap();
+            if seen.len() == self.room {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            seen.push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_line_is_one_write_and_a_write_that_fails_is_told() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = AuditLog::new(Writes { seen: Arc::clone(&seen), room: 2 });
+        let record = Record { caller: None, peer: None, code: Code::Ok, error: Some("a\nb"), outcomes: &[] };
+        log.write(&record).unwrap();
+        log.write(&record).unwrap();
+        assert_eq!(log.write(&record).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        let seen = seen.lock().unwrap();
+        assert!(seen.iter().all(|line| line.starts_with(b"{\"time\":") && line.ends_with(b"}\n")), "{seen:?}");
     }
 }
