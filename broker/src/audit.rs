@@ -18,8 +18,8 @@
 //! | `objects[].stale` | true when it was served past its time because the vault does not answer; absent otherwise |
 //! | `objects[].error` | why there is no value |
 //!
-//! Lines go to standard output, apart from the logs on standard error, and are written before the reply is sent: each by
-//! one write, on the thread that answers.
+//! Lines go to standard output, apart from the logs on standard error, and are written before the reply is sent, each
+//! by one write, on the thread that answers.
 
 mod line;
 
@@ -36,10 +36,11 @@ use crate::{authn::Caller, resolve::Outcome};
 
 /// Where the lines go.
 ///
-/// Whoever asks writes its own line. A writer on a thread of its own, which takes all lines that wait with one write and
-/// then wakes those who asked, was measured and rejected: with 16 requests under way its two wake-ups cost 6 to 10 µs of
-/// CPU a request more than the writes that they save, where all of it takes 42, and with one under way no less. The price: who reads the lines and stops reading
-/// stops the broker's workers, once the pipe is full. Nothing is handed out unaudited either way.
+/// Whoever asks writes its own line. A writer on a thread of its own, which takes all lines that wait with one write
+/// and then wakes those who asked, was measured and rejected: with 16 requests under way its two wake-ups cost 6 to
+/// 10 µs of CPU a request more than the writes that they save, where all of it takes 42, and with one under way no
+/// less. The price: who reads the lines and stops reading stops the broker's workers, once the pipe is full. Nothing
+/// is handed out unaudited either way.
 pub struct AuditLog {
     out: Mutex<Box<dyn Write + Send>>,
 }

@@ -1,4 +1,4 @@
-//! A server's process. Its output is read as a cluster's logging agent would, and not kept: a benchmark prints gigabytes.
+//! A server's process. Its output is read as a cluster's logging agent would, and not kept: there may be gigabytes.
 
 use std::{
     net::SocketAddr,

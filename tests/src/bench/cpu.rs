@@ -1,7 +1,7 @@
 //! What a process has used of the processors, in nanoseconds.
 //!
-//! Summed over its threads, because the kernel's figure for a whole process comes in ticks of 10 ms. The time of threads
-//! that have ended is lost; a server's workers do not end.
+//! Summed over its threads, because the kernel's figure for a whole process comes in ticks of 10 ms. The time of
+//! threads that have ended is lost; a server's workers do not end.
 
 use std::{fs, io, time::Duration};
 
