@@ -3,7 +3,7 @@
 //!
 //! Only acceptances are remembered: a refusal may be mended within a second, by a key that is read or a clock that goes
 //! on. What is remembered holds for at most [`MAX_AGE`] and never past the token's own `exp`. It follows that a token
-//! whose key the issuer has withdrawn, or whose pod a token review would no longer find, is accepted for that long more.
+//! whose key the issuer has withdrawn, or whose pod a token review would no longer find, is accepted that long more.
 //!
 //! A verdict is found by an HMAC of the token under a key of this process. The token itself is not kept, and neither
 //! the content of the memory nor the time that a lookup takes tells anything about tokens to whoever can choose them.
