@@ -11,6 +11,7 @@ use crate::{
         Authenticator,
         jwks::{KeyRefresher, Pace, jwks},
         source::{KeySource, Place, SourceError},
+        verdicts::Verdicts,
     },
     opener::AzureOpener,
     policy::{DefaultAccess, Defaults},
@@ -52,6 +53,9 @@ pub enum SetupError {
     /// Where the issuer's keys are.
     #[error("KEYWARD_JWKS: {0}")]
     Keys(SourceError),
+    /// Nothing to make the process's own key from.
+    #[error("the system gives no random bytes")]
+    Randomness,
     /// The tokens' issuer, or the CA it may use.
     #[error("KEYWARD_JWKS_ISSUER or KEYWARD_JWKS_CA_FILE: {0}")]
     Issuer(SourceError),
@@ -124,7 +128,8 @@ pub fn authenticator(args: &ServeArgs) -> Result<(Arc<dyn Authenticator>, KeyRef
             let source =
                 KeySource::new(&args.jwks_issuer, place, args.jwks_ca_file.clone()).map_err(SetupError::Issuer)?;
             let (authenticator, refresher) = jwks(&args.jwks_issuer, source, Pace::default());
-            Ok((Arc::new(authenticator), refresher))
+            let verdicts = Verdicts::new(Arc::new(authenticator)).map_err(|_| SetupError::Randomness)?;
+            Ok((Arc::new(verdicts), refresher))
         }
     }
 }

@@ -2,6 +2,7 @@
 //! take this one as a development dependency.
 
 pub mod bare_root;
+pub mod bench;
 pub mod ca;
 pub mod launches;
 pub mod process;
