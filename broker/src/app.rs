@@ -85,7 +85,7 @@ pub enum StartError {
 pub async fn build(args: ServeArgs, audit: AuditLog) -> Result<Bound, StartError> {
     let mut registry = Registry::with_prefix("keyward");
     let metrics = Arc::new(Metrics::new(&mut registry));
-    let directory = Directory::new(&args.source, setup::defaults(&args));
+    let directory = Directory::new(&args.source, setup::defaults(&args)?);
     let first = directory.read()?;
     let digest = first.digest();
     announce(&first.snapshot);

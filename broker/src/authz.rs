@@ -195,7 +195,12 @@ spec: {vault: {name: acme, object: {name: db, type: secret}}}
 ";
 
     fn snapshot(access: DefaultAccess, manifests: &str) -> Snapshot {
-        let defaults = Defaults { access, cloud: Cloud::AzurePublic, poll_interval: Duration::from_secs(600) };
+        let defaults = Defaults {
+            access,
+            cloud: Cloud::AzurePublic,
+            custom_suffix: None,
+            poll_interval: Duration::from_secs(600),
+        };
         Snapshot::build(defaults, manifests::read("f", manifests))
     }
 

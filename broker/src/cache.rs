@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     object::{Attributes, Object, ObjectId},
+    policy::IdentityChoice,
     render::{self, RenderError},
     vault::{ReadError, VaultReader, origin::Origin},
 };
@@ -37,7 +38,7 @@ pub struct CacheKey {
     /// Which it is.
     pub object: ObjectId,
     /// As whom it is read, where the vault's declaration says: what one identity may read, another may not.
-    pub identity: (Option<String>, Option<String>),
+    pub identity: IdentityChoice,
 }
 
 /// An object as it was read.
@@ -256,7 +257,7 @@ mod tests {
         CacheKey {
             vault: Origin::parse("https://acme.vault.azure.net").unwrap(),
             object: ObjectId { kind: ObjectKind::Secret, name: ObjectName::new(name).unwrap(), version: None },
-            identity: (None, None),
+            identity: IdentityChoice::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Pure: a [`crate::source`] reads manifests and builds a snapshot; everyone else only looks at it. Whatever cannot be
 //! understood is kept as a refusal with its reason, so that it fails closed and can be shown, and never hides another.
 
+pub mod identity;
 pub mod pattern;
 pub mod secret;
 pub mod vault;
@@ -18,9 +19,10 @@ use keyward_types::VaultName;
 
 use crate::{
     manifests::{Invalid, Located, Manifest, Subject},
-    vault::origin::Origin,
+    vault::{cloud::dns_suffix, origin::Origin},
 };
 
+pub use identity::IdentityChoice;
 pub use secret::SecretEntry;
 pub use vault::{Declared, VaultEntry};
 
@@ -34,14 +36,23 @@ pub enum DefaultAccess {
 }
 
 /// The broker's own settings that a snapshot depends on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Defaults {
     /// For undeclared vaults.
     pub access: DefaultAccess,
     /// Where a vault is when its declaration names neither cloud nor URL.
     pub cloud: Cloud,
+    /// What follows a vault's name in the host of a custom cloud, where there is one.
+    pub custom_suffix: Option<Arc<str>>,
     /// How old a cached object may grow where the declaration does not say.
     pub poll_interval: Duration,
+}
+
+impl Defaults {
+    /// What follows a vault's name in that cloud.
+    pub fn suffix(&self, cloud: Cloud) -> Option<&str> {
+        dns_suffix(cloud).or(self.custom_suffix.as_deref())
+    }
 }
 
 /// Everything the manifests say at one moment.
@@ -234,7 +245,7 @@ mod tests {
     use crate::manifests;
 
     fn defaults(access: DefaultAccess) -> Defaults {
-        Defaults { access, cloud: Cloud::AzurePublic, poll_interval: Duration::from_secs(600) }
+        Defaults { access, cloud: Cloud::AzurePublic, custom_suffix: None, poll_interval: Duration::from_secs(600) }
     }
 
     fn snapshot(access: DefaultAccess, text: &str) -> Snapshot {

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     metrics::Metrics,
-    policy::{Declared, Snapshot, VaultEntry},
+    policy::{Declared, IdentityChoice, Snapshot, VaultEntry},
     vault::{ReadError, VaultReader, origin::Origin},
 };
 
@@ -43,8 +43,7 @@ impl VaultObserver {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     origin: Origin,
-    tenant_id: Option<String>,
-    client_id: Option<String>,
+    identity: IdentityChoice,
 }
 
 struct OpenReader {
@@ -108,5 +107,5 @@ impl Readers {
 }
 
 fn key_of(vault: &VaultEntry) -> Key {
-    Key { origin: vault.origin.clone(), tenant_id: vault.tenant_id.clone(), client_id: vault.client_id.clone() }
+    Key { origin: vault.origin.clone(), identity: vault.identity.clone() }
 }

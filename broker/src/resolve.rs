@@ -136,7 +136,7 @@ impl Resolver {
             vault: vault.origin.to_string(),
             source,
         };
-        let identity = (vault.tenant_id.clone(), vault.client_id.clone());
+        let identity = vault.identity.clone();
         let key = CacheKey { vault: vault.origin.clone(), object: secret.object.clone(), identity };
         let reader = self.readers.open(vault).map_err(|error| load_error(error.into()))?;
         let entry = self.cache.get(key, reader, vault.refresh_after).await.map_err(load_error)?;

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use keyward_crds::{AzureKeyVaultSpec, akvs::ObjectType, azure_key_vault::Cloud, meta::LabelSelector};
 use keyward_types::{InvalidName, ObjectName, VaultName};
 
-use super::{Defaults, pattern::Pattern};
+use super::{
+    Defaults,
+    identity::{IdentityChoice, InvalidChoice},
+    pattern::Pattern,
+};
 use crate::vault::origin::{InvalidOrigin, Origin};
 
 /// What is known of a vault by declaration.
@@ -28,10 +32,8 @@ pub struct VaultEntry {
     pub origin: Origin,
     /// Whose token audience holds.
     pub cloud: Cloud,
-    /// The identity's tenant where it is not the broker's.
-    pub tenant_id: Option<String>,
-    /// The identity's client id where it is not the broker's.
-    pub client_id: Option<String>,
+    /// As whom it is read.
+    pub identity: IdentityChoice,
     /// How old a cached object may grow.
     pub refresh_after: Duration,
     namespaces: Vec<Pattern>,
@@ -64,6 +66,12 @@ pub enum InvalidVault {
         /// By declaration.
         declared: Cloud,
     },
+    /// A custom cloud of which nothing is known.
+    #[error("spec.cloud: the broker knows no suffix of AzureCustom; set KEYWARD_AZURE_VAULT_DNS_SUFFIX, or spec.url")]
+    Suffix,
+    /// `spec.identity`
+    #[error("spec.identity: {0}")]
+    Identity(#[from] InvalidChoice),
     /// `spec.pollInterval`
     #[error("spec.pollInterval: `{0}` is not a duration of at least one second, such as 30s or 10m")]
     PollInterval(String),
@@ -76,7 +84,7 @@ impl VaultEntry {
         let cloud = spec.cloud.unwrap_or(defaults.cloud);
         let origin = match &spec.url {
             Some(url) => Origin::parse(url)?,
-            None => Origin::of_vault(&name, cloud),
+            None => Origin::of_vault(&name, defaults.suffix(cloud).ok_or(InvalidVault::Suffix)?),
         };
         if let Some(actual) = origin.cloud().filter(|actual| *actual != cloud) {
             return Err(InvalidVault::Cloud { origin, actual, declared: cloud });
@@ -86,8 +94,7 @@ impl VaultEntry {
             declared_as: declared_as.to_owned(),
             origin,
             cloud,
-            tenant_id: spec.tenant_id.clone(),
-            client_id: spec.identity.as_ref().map(|identity| identity.client_id.clone()),
+            identity: IdentityChoice::new(spec)?,
             refresh_after: spec.poll_interval.as_deref().map_or(Ok(defaults.poll_interval), interval)?,
             namespaces: patterns(&spec.namespaces.names),
             selector: spec.namespaces.selector.clone(),
@@ -106,10 +113,10 @@ impl VaultEntry {
         Self {
             declared_as: String::new(),
             name: name.clone(),
-            origin: Origin::of_vault(name, defaults.cloud),
+            // Whoever sets a custom cloud sets its suffix; without one the name leads nowhere (RFC 2606).
+            origin: Origin::of_vault(name, defaults.suffix(defaults.cloud).unwrap_or("invalid")),
             cloud: defaults.cloud,
-            tenant_id: None,
-            client_id: None,
+            identity: IdentityChoice::default(),
             refresh_after: defaults.poll_interval,
             namespaces: vec![Pattern::new("*")],
             selector: None,
@@ -152,12 +159,28 @@ mod tests {
     use crate::policy::DefaultAccess;
 
     fn entry(spec: &str) -> Result<VaultEntry, InvalidVault> {
+        entry_in(None, spec)
+    }
+
+    fn entry_in(custom_suffix: Option<&str>, spec: &str) -> Result<VaultEntry, InvalidVault> {
         let defaults = Defaults {
             access: DefaultAccess::Deny,
             cloud: Cloud::AzurePublic,
+            custom_suffix: custom_suffix.map(Into::into),
             poll_interval: Duration::from_secs(600),
         };
         VaultEntry::new("a", &serde_saphyr::from_str(spec).unwrap(), &defaults)
+    }
+
+    #[test]
+    fn a_custom_cloud_s_origin_follows_its_suffix_or_the_url() {
+        let spec = "{vaultName: acme, cloud: AzureCustom}";
+        assert_eq!(entry(spec), Err(InvalidVault::Suffix));
+        let origin = entry_in(Some("vault.stack.example"), spec).unwrap().origin;
+        assert_eq!(origin.to_string(), "https://acme.vault.stack.example");
+        assert!(entry("{vaultName: acme, cloud: AzureCustom, url: 'https://acme.example'}").is_ok());
+        let public = "{vaultName: acme, cloud: AzureCustom, url: 'https://acme.vault.azure.net'}";
+        assert!(matches!(entry(public), Err(InvalidVault::Cloud { .. })));
     }
 
     #[test]
@@ -182,6 +205,8 @@ mod tests {
             "{vaultName: acme, cloud: AzureChina, url: 'https://acme.vault.azure.net'}",
             "{vaultName: acme, pollInterval: 10ms}",
             "{vaultName: acme, pollInterval: often}",
+            "{vaultName: acme, identity: {type: ClientSecret, clientId: c, secretName: ../broker}}",
+            "{vaultName: acme, identity: {objectId: o}}",
         ] {
             assert!(entry(spec).is_err(), "{spec}");
         }

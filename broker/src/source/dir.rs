@@ -73,7 +73,7 @@ impl Directory {
                 })),
             }
         }
-        Ok(Reading { snapshot: Snapshot::build(self.defaults, results), digest: digest.finish() })
+        Ok(Reading { snapshot: Snapshot::build(self.defaults.clone(), results), digest: digest.finish() })
     }
 
     /// The files in order of name; directories below are not looked into.
@@ -159,6 +159,7 @@ mod tests {
         let defaults = Defaults {
             access: DefaultAccess::Deny,
             cloud: Cloud::AzurePublic,
+            custom_suffix: None,
             poll_interval: Duration::from_secs(600),
         };
         Directory::new(path, defaults)

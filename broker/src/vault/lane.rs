@@ -53,6 +53,14 @@ impl<C> Lane<C> {
         Ok(Turn { opened, _alone: alone })
     }
 
+    /// Replaces the client by a new one. An SDK client keeps its token until shortly before it expires and has no way to
+    /// let go of it. Calls under way finish with the old one; the next call is challenged once.
+    pub(super) fn reopen(&self) -> azure_core::Result<()> {
+        let opened = Arc::new(Opened::new((self.credential)(), &self.open)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = opened;
+        Ok(())
+    }
+
     /// The client, or a new one in place of one that a challenge has misled.
     fn usable(&self) -> azure_core::Result<Arc<Opened<C>>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,5 +1,7 @@
 //! A vault read by the official SDK clients, one for each kind of object. Made by [`azure`](super::azure).
 
+mod renewal;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -34,6 +36,7 @@ const PUBLIC: [&str; 8] = ["kty", "kid", "key_ops", "crv", "x", "y", "n", "e"];
 pub struct AzureVault {
     origin: Origin,
     timeout: Duration,
+    identity: Arc<Identity>,
     secrets: Lane<SecretClient>,
     certificates: Lane<CertificateClient>,
     keys: Lane<KeyClient>,
@@ -42,7 +45,6 @@ pub struct AzureVault {
 /// What the three clients of a vault have in common.
 pub(super) struct Opening {
     pub(super) origin: Origin,
-    pub(super) audience: &'static str,
     pub(super) identity: Arc<Identity>,
     pub(super) transport: Pinned,
     pub(super) api_version: String,
@@ -59,7 +61,7 @@ struct Part<B> {
 impl AzureVault {
     /// Opens a vault. Nothing is sent.
     pub(super) fn open(opening: Opening) -> azure_core::Result<Self> {
-        let Opening { origin, audience, identity, transport, api_version, timeout } = opening;
+        let Opening { origin, identity, transport, api_version, timeout } = opening;
         let client_options = ClientOptions {
             transport: Some(Transport::new(Arc::new(transport))),
             retry: RetryOptions::none(),
@@ -69,7 +71,8 @@ impl AzureVault {
         // Elsewhere `ScopedCredential`, which knows the audience beforehand, has to suffice.
         let verify_challenge_resource = Some(origin.is_known_cloud());
         let endpoint = Arc::new(origin.to_string());
-        let credential = move || ScopedCredential::new(audience, identity.clone());
+        let shared = identity.clone();
+        let credential = move || ScopedCredential::new(shared.clone());
 
         let (vault, options) = (
             endpoint.clone(),
@@ -94,7 +97,7 @@ impl AzureVault {
 
         let options = KeyClientOptions { api_version, client_options, verify_challenge_resource };
         let keys = Lane::new(credential, move |by| KeyClient::new(&endpoint, by, Some(options.clone())))?;
-        Ok(Self { origin, timeout, secrets, certificates, keys })
+        Ok(Self { origin, timeout, identity, secrets, certificates, keys })
     }
 
     async fn secret(&self, name: &ObjectName, pinned: Option<&ObjectVersion>) -> Result<Part<RawSecret>, ReadError> {
