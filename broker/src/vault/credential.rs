@@ -19,7 +19,7 @@ mod identity;
 pub mod managed;
 mod scoped;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 use std::sync::Arc;
 

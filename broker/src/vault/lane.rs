@@ -88,3 +88,23 @@ impl<C> Turn<C> {
         &self.opened.client
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use azure_core::credentials::TokenCredential as _;
+
+    use super::*;
+    use crate::vault::credential::testing::Counting;
+
+    #[tokio::test]
+    async fn a_reopened_client_has_forgotten_its_token_and_calls_under_way_keep_theirs() {
+        let identity = Counting::living(3_600).identity(std::time::Duration::ZERO);
+        let lane = Lane::new(move || ScopedCredential::new(identity.clone()), Ok).unwrap();
+        let before = lane.enter().await.unwrap();
+        before.client().get_token(&["https://vault.azure.net/.default"], None).await.unwrap();
+
+        lane.reopen().unwrap();
+        let after = lane.enter().await.unwrap();
+        assert!(before.client().has_signed_in() && !after.client().has_signed_in());
+    }
+}

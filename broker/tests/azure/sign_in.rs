@@ -141,11 +141,7 @@ async fn vaults_read_as_the_same_identity_share_its_sign_in() {
         let cloud = keyward_crds::azure_key_vault::Cloud::AzurePublic;
         vaults.connect(&world.vault.origin, cloud, identity, world.seen.clone()).unwrap()
     };
-    let readers = [
-        connect(&world.identity),
-        connect(&world.identity),
-        connect(&by_secret("tenant-1", "client-2")),
-    ];
+    let readers = [connect(&world.identity), connect(&world.identity), connect(&by_secret("tenant-1", "client-2"))];
     for reader in &readers {
         reader.read(&current("db")).await.unwrap();
     }

@@ -20,7 +20,7 @@ use super::{Identity, Named};
 
 /// Gives the tokens `1`, `2`, … while it works.
 #[derive(Debug)]
-pub(super) struct Counting {
+pub(in crate::vault) struct Counting {
     life: Span,
     asked: AtomicU64,
     broken: AtomicBool,
@@ -29,30 +29,30 @@ pub(super) struct Counting {
 
 impl Counting {
     /// Tokens that hold for that many seconds, at once.
-    pub(super) fn living(seconds: i64) -> Arc<Self> {
+    pub(in crate::vault) fn living(seconds: i64) -> Arc<Self> {
         let gate = Semaphore::new(Semaphore::MAX_PERMITS);
         Arc::new(Self { life: Span::seconds(seconds), asked: 0.into(), broken: false.into(), gate })
     }
 
     /// Tokens that come only as [`Counting::let_through`] says.
-    pub(super) fn gated(seconds: i64) -> Arc<Self> {
+    pub(in crate::vault) fn gated(seconds: i64) -> Arc<Self> {
         let gate = Semaphore::new(0);
         Arc::new(Self { life: Span::seconds(seconds), asked: 0.into(), broken: false.into(), gate })
     }
 
-    pub(super) fn let_through(&self, sign_ins: usize) {
+    pub(in crate::vault) fn let_through(&self, sign_ins: usize) {
         self.gate.add_permits(sign_ins);
     }
 
-    pub(super) fn set_broken(&self, broken: bool) {
+    pub(in crate::vault) fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
     }
 
-    pub(super) fn asked(&self) -> u64 {
+    pub(in crate::vault) fn asked(&self) -> u64 {
         self.asked.load(Ordering::SeqCst)
     }
 
-    pub(super) fn identity(self: &Arc<Self>, pause: Duration) -> Arc<Identity> {
+    pub(in crate::vault) fn identity(self: &Arc<Self>, pause: Duration) -> Arc<Identity> {
         let audience = "https://vault.azure.net";
         let named = Named { kind: "managed", tenant_id: None, client_id: None, audience: audience.to_owned() };
         Arc::new(Identity::renewed_each(pause, named, audience, self.clone()))
