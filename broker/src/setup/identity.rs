@@ -10,7 +10,7 @@ use crate::{
     args::{AzureArgs, CloudArg, IdentityKind},
     opener::Identities,
     vault::credential::{
-        Application, CertificateSource, IdentityConfig, ManagedEndpoint, ManagedId, SecretSource,
+        Application, CertificateSource, IdentityConfig, InvalidIdentity, ManagedEndpoint, ManagedId, SecretSource,
         managed::{self, InvalidEndpoint},
     },
 };
@@ -57,6 +57,9 @@ pub enum IdentityError {
         /// Why not.
         source: InvalidEndpoint,
     },
+    /// An id that cannot be one.
+    #[error("the broker's Azure identity (AZURE_TENANT_ID, AZURE_CLIENT_ID, azure.json): {0}")]
+    Id(#[from] InvalidIdentity),
     /// Two words on the cloud.
     #[error("KEYWARD_CLOUD is {flag:?}, but azure.json says {file:?}; correct one")]
     Clouds {
@@ -90,6 +93,7 @@ impl Secrets {
 pub(super) fn identities(azure: &AzureArgs, secrets: &Secrets) -> Result<Identities, IdentityError> {
     let endpoint = endpoint(azure, secrets)?;
     let own = own(azure, secrets, &endpoint)?;
+    own.check()?;
     let application = own.application().cloned();
     let (tenant_id, client_id) = application.map_or((None, None), |own| (Some(own.tenant_id), Some(own.client_id)));
     let token_file = match &own {

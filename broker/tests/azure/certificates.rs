@@ -71,8 +71,8 @@ fn entra(call: &Call) -> Answer {
     }
 }
 
-fn held(password: &str) -> Option<SecretSource> {
-    Some(SecretSource::Held(password.into()))
+fn held(password: &str) -> SecretSource {
+    SecretSource::Held(password.into())
 }
 
 #[tokio::test]
@@ -86,8 +86,8 @@ async fn a_certificate_in_each_form_proves_the_application() {
     std::fs::copy(fixture("client-pkcs1.key"), mounted.path().join("tls.key")).unwrap();
     for source in [
         CertificateSource::File { path: one_file, password: None },
-        CertificateSource::File { path: fixture("password.pfx"), password: held("kwcanary") },
-        CertificateSource::File { path: fixture("legacy.pfx"), password: held("kwcanary") },
+        CertificateSource::File { path: fixture("password.pfx"), password: Some(held("kwcanary")) },
+        CertificateSource::File { path: fixture("legacy.pfx"), password: Some(held("kwcanary")) },
         CertificateSource::File { path: fixture("empty.pfx"), password: None },
         CertificateSource::Directory(mounted.path().to_owned()),
     ] {
@@ -101,7 +101,7 @@ async fn a_certificate_in_each_form_proves_the_application() {
 #[tokio::test]
 async fn the_chain_goes_along_where_it_is_wanted() {
     let mut world = World::with_entra(challenging(any_secret), entra).await;
-    let source = CertificateSource::File { path: fixture("password.pfx"), password: held("kwcanary") };
+    let source = CertificateSource::File { path: fixture("password.pfx"), password: Some(held("kwcanary")) };
     world.identity = certified(source, true);
     world.reader().read(&current("db")).await.unwrap();
     let body = world.entra.calls()[0].body.clone();
@@ -114,7 +114,7 @@ async fn the_chain_goes_along_where_it_is_wanted() {
 #[tokio::test]
 async fn a_certificate_that_cannot_be_used_is_told_before_anything_is_sent() {
     for (source, part) in [
-        (CertificateSource::File { path: fixture("password.pfx"), password: held("kwcanary-wrong") }, "password"),
+        (CertificateSource::File { path: fixture("password.pfx"), password: Some(held("kwcanary-wrong")) }, "password"),
         (CertificateSource::File { path: fixture("client.crt"), password: None }, "no private key"),
         (CertificateSource::File { path: "/nonexistent/client.pfx".into(), password: None }, "/nonexistent/client.pfx"),
     ] {

@@ -93,6 +93,8 @@ fn what_is_missing_or_too_much_is_named_by_its_variable() {
     }
     let error = found(&["--azure-client-id=c"], &secret()).unwrap_err();
     assert!(error.contains("AZURE_TENANT_ID is not set"), "{error}");
+    let error = found(&["--azure-tenant-id=", "--azure-client-id=c"], &secret()).unwrap_err();
+    assert!(error.contains("AZURE_TENANT_ID") && error.contains("no tenant id"), "{error}");
     let error = found(&["--azure-tenant-id=t"], &secret()).unwrap_err();
     assert!(error.contains("AZURE_CLIENT_ID is not set"), "{error}");
 }

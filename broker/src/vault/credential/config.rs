@@ -122,18 +122,29 @@ impl IdentityConfig {
 
     /// Whether the ids can be ones at all: they become part of a URL.
     pub(crate) fn check(&self) -> Result<(), InvalidIdentity> {
-        let Some(Application { tenant_id, client_id }) = self.application() else { return Ok(()) };
-        for (what, id) in [("tenant id", tenant_id), ("client id", client_id)] {
-            let sound = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-            if !sound || id.len() > 128 || id.bytes().all(|byte| byte == b'.') {
-                return Err(InvalidIdentity {
-                    what,
-                    text: id.chars().take(128).flat_map(char::escape_debug).collect(),
-                });
+        match self {
+            Self::WorkloadIdentity { application, .. }
+            | Self::ClientSecret { application, .. }
+            | Self::ClientCertificate { application, .. } => {
+                plain("tenant id", &application.tenant_id)?;
+                plain("client id", &application.client_id)
             }
+            Self::ManagedIdentity { id, .. } => match id {
+                ManagedId::System => Ok(()),
+                ManagedId::Client(id) => plain("client id", id),
+                ManagedId::Object(id) => plain("object id", id),
+                ManagedId::Resource(id) if id.starts_with('/') => Ok(()),
+                ManagedId::Resource(id) => Err(InvalidIdentity::new("resource id", id)),
+            },
         }
-        Ok(())
     }
+}
+
+fn plain(what: &'static str, id: &str) -> Result<(), InvalidIdentity> {
+    let sound = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    // Nothing, `.` and `..` would be another path.
+    let says_something = id.bytes().any(|byte| byte != b'.');
+    if sound && says_something && id.len() <= 128 { Ok(()) } else { Err(InvalidIdentity::new(what, id)) }
 }
 
 impl ManagedId {
@@ -154,9 +165,26 @@ pub struct InvalidIdentity {
     text: String,
 }
 
+impl InvalidIdentity {
+    fn new(what: &'static str, id: &str) -> Self {
+        Self { what, text: id.chars().take(128).flat_map(char::escape_debug).collect() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_s_identity_is_named_by_something() {
+        let endpoint = super::super::managed::imds(None).unwrap();
+        let check = |id: ManagedId| IdentityConfig::ManagedIdentity { id, endpoint: endpoint.clone() }.check();
+        assert_eq!(check(ManagedId::System), Ok(()));
+        assert_eq!(check(ManagedId::Resource("/subscriptions/s".to_owned())), Ok(()));
+        for id in [ManagedId::Client, ManagedId::Object, ManagedId::Resource] {
+            assert!(check(id(String::new())).is_err() && check(id("a b".to_owned())).is_err());
+        }
+    }
 
     #[test]
     fn ids_that_would_change_a_url_are_refused() {

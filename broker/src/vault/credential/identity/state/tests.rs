@@ -15,12 +15,12 @@ fn name(step: &Step) -> &'static str {
     }
 }
 
-fn token(life: i64) -> azure_core::Result<AccessToken> {
-    Ok(AccessToken::new("t", wall() + Span::seconds(life)))
+fn token(life: i64) -> AccessToken {
+    AccessToken::new("t", wall() + Span::seconds(life))
 }
 
-fn down() -> azure_core::Result<AccessToken> {
-    Err(azure_core::Error::with_message(ErrorKind::Connection, "down"))
+fn down() -> azure_core::Error {
+    azure_core::Error::with_message(ErrorKind::Connection, "down")
 }
 
 /// What follows for each need, `age` seconds after a token of `life` seconds came.
@@ -45,7 +45,7 @@ async fn what_follows_from_a_token_s_age_and_what_is_needed() {
         (240, 30, ["use and renew", "wait", "use", "wait"]),
     ] {
         let mut state = State::default();
-        state.settle(token(life), then, wall(), 0).unwrap();
+        state.settle(Ok(token(life)), then, wall(), 0).unwrap();
         assert_eq!(steps(&state, then, age), expected, "{life} {age}");
     }
     assert_eq!(steps(&State::default(), then, 0), ["wait"; 4]);
@@ -55,14 +55,14 @@ async fn what_follows_from_a_token_s_age_and_what_is_needed() {
 async fn while_the_authority_is_left_alone_only_a_token_that_holds_helps() {
     let then = Instant::now();
     let mut state = State::default();
-    state.settle(down(), then, wall(), 255).unwrap_err();
+    state.settle(Err(down()), then, wall(), 255).unwrap_err();
     assert_eq!(steps(&state, then, 0), ["refuse"; 4]);
     assert_eq!(steps(&state, then, 1), ["wait"; 4]);
 
     let mut state = State::default();
-    state.settle(token(3_600), then, wall(), 0).unwrap();
+    state.settle(Ok(token(3_600)), then, wall(), 0).unwrap();
     let later = then + Duration::from_secs(3_400);
-    state.settle(down(), later, wall(), 255).unwrap_err();
+    state.settle(Err(down()), later, wall(), 255).unwrap_err();
     assert_eq!(steps(&state, then, 3_400), ["use", "refuse", "use", "refuse"]);
     assert_eq!(steps(&state, then, 3_401), ["use and renew", "wait", "use", "wait"]);
 }
@@ -72,7 +72,7 @@ async fn a_replacement_that_is_refused_too_is_not_replaced_at_once() {
     let then = Instant::now();
     let mut state = State::default();
     state.renewal_begins(then);
-    state.settle(token(3_600), then, wall(), 0).unwrap();
+    state.settle(Ok(token(3_600)), then, wall(), 0).unwrap();
     assert_eq!(steps(&state, then, 29)[1], "use");
     assert_eq!(steps(&state, then, 30)[1], "wait");
 }
