@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 use url::Url;
 
-/// How the broker signs in to Azure. The variables are those that Azure's own SDKs and its workload identity webhook use.
+/// How the broker signs in to Azure. The variables are those of Azure's own SDKs and its workload identity webhook.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Azure")]
 pub struct AzureArgs {
@@ -31,7 +31,12 @@ pub struct AzureArgs {
     pub azure_client_id: Option<String>,
 
     /// Managed identity: which one, by its object (principal) id
-    #[arg(long, env = "KEYWARD_AZURE_OBJECT_ID", value_name = "ID", conflicts_with_all = ["azure_client_id", "azure_resource_id"])]
+    #[arg(
+        long,
+        env = "KEYWARD_AZURE_OBJECT_ID",
+        value_name = "ID",
+        conflicts_with_all = ["azure_client_id", "azure_resource_id"]
+    )]
     pub azure_object_id: Option<String>,
 
     /// Managed identity: which one, by its ARM resource id

@@ -84,7 +84,7 @@ impl AzureJson {
         }
     }
 
-    /// The identity it describes: the machine's where flagged, else by federation, secret or certificate, in this order.
+    /// The identity it describes: the machine's where flagged, else by federation, secret or certificate, in order.
     pub(super) fn identity(
         &self,
         beside: Beside,

@@ -53,7 +53,7 @@ impl<C> Lane<C> {
         Ok(Turn { opened, _alone: alone })
     }
 
-    /// Replaces the client by a new one. An SDK client keeps its token until shortly before it expires and has no way to
+    /// Replaces the client by a new one. An SDK client keeps its token until shortly before its end and has no way to
     /// let go of it. Calls under way finish with the old one; the next call is challenged once.
     pub(super) fn reopen(&self) -> azure_core::Result<()> {
         let opened = Arc::new(Opened::new((self.credential)(), &self.open)?);

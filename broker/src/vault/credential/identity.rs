@@ -42,7 +42,7 @@ pub(crate) struct Identity {
     sign_ins: Mutex<JoinSet<()>>,
 }
 
-/// What came of [`Identity::renew_now`].
+/// What came of asking for a fresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewal {
     /// The token in use was fetched moments ago, now or before: what a vault says to it is its answer.

@@ -9,8 +9,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The longest pause an authority may ask for; a longer one is taken for a mistake.
 const LONGEST_ASKED: Duration = Duration::from_mins(5);
 
-/// After `failures` in a row: 1, 2, 4, … 30 s, of which the last half is up to `fraction` (of 256), so that the replicas
-/// of a broker do not come together; longer where the authority asked for it.
+/// After `failures` in a row: 1, 2, 4, … 30 s, of which the last half is up to `fraction` (of 256), so that a broker's
+/// replicas do not come together; longer where the authority asked for it.
 pub(super) fn after(failures: u32, asked: Option<Duration>, fraction: u8) -> Duration {
     let doubled = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST);
     let jittered = doubled / 2 + doubled / 2 * u32::from(fraction) / 256;
