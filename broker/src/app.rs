@@ -23,9 +23,11 @@ use crate::{
     audit::AuditLog,
     authn::Authenticator,
     cache::ObjectCache,
+    changes::Changes,
     grpc::{cache::CacheService, secrets::SecretsService},
     metrics::{Metrics, State},
     policy::{Defaults, Snapshot},
+    poll::{Poller, Refresher, Settings},
     readers::Readers,
     resolve::Resolver,
     setup::{self, SetupError},
@@ -38,7 +40,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_STREAMS: u32 = 256;
 /// Room for a token of 16 KiB and the usual headers.
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
-const LIMITS: Limits = Limits { max_connections: 10_000, handshake_timeout: Duration::from_secs(10) };
+const LIMITS: Limits =
+    Limits { max_connections: 10_000, max_per_peer: 1_000, handshake_timeout: Duration::from_secs(10) };
 /// A dead peer is noticed after both.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 /// A connection is asked to end after it, so that none holds its place for good; a client opens another.
@@ -85,7 +88,7 @@ pub enum StartError {
 pub async fn build(args: ServeArgs, audit: AuditLog) -> Result<Bound, StartError> {
     let mut registry = Registry::with_prefix("keyward");
     let metrics = Arc::new(Metrics::new(&mut registry));
-    let directory = Directory::new(&args.source, setup::defaults(&args));
+    let directory = Directory::new(&args.source, setup::defaults(&args)?);
     let first = directory.read()?;
     let digest = first.digest();
     announce(&first.snapshot);
@@ -98,6 +101,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog) -> Result<Bound, StartError
         authenticator,
         audit: Arc::new(audit),
         metrics,
+        changes: Changes::default(),
         trust_domain: args.trust_domain.clone(),
     };
     registry.register_collector(Box::new(State { cache: parts.cache.clone(), snapshot: Arc::clone(&parts.snapshot) }));
@@ -111,6 +115,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog) -> Result<Bound, StartError
     let mut tasks = Tasks::new();
     spawn_grpc(&mut tasks, &parts, tls, listener, readiness).await?;
     spawn_manifests(&mut tasks, &parts, directory, digest);
+    let _refresher = spawn_poller(&mut tasks, &parts, args.reread_after);
     tasks.spawn("issuer's keys", refresher.run(keys_read, tasks.drain()));
     let close = tasks.close();
     tasks.spawn_outliving("vault reads", async move {
@@ -149,6 +154,7 @@ struct Parts {
     authenticator: Arc<dyn Authenticator>,
     audit: Arc<AuditLog>,
     metrics: Arc<Metrics>,
+    changes: Changes,
     trust_domain: String,
 }
 
@@ -239,6 +245,18 @@ fn spawn_manifests(tasks: &mut Tasks, parts: &Parts, directory: Directory, diges
         watch.await;
         Ok::<_, std::convert::Infallible>(())
     });
+}
+
+fn spawn_poller(tasks: &mut Tasks, parts: &Parts, reread_after: Duration) -> Refresher {
+    let settings = Settings { reread_after, chance: fastrand::f64 };
+    let (cache, readers, snapshot) = (parts.cache.clone(), Arc::clone(&parts.readers), Arc::clone(&parts.snapshot));
+    let (poller, refresher) = Poller::new(cache, readers, snapshot, parts.changes.clone(), settings);
+    let drain = tasks.drain();
+    tasks.spawn("version polling", async move {
+        poller.run(drain).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+    refresher
 }
 
 fn announce(snapshot: &Snapshot) {

@@ -3,12 +3,15 @@
 #![allow(clippy::doc_markdown, reason = "the comments become the text of --help")]
 #![allow(rustdoc::bare_urls, reason = "the comments become the text of --help")]
 
+pub mod azure;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyward_kit::telemetry::LogArgs;
 use url::Url;
 
+pub use self::azure::{AzureArgs, CloudArg, IdentityKind};
 use crate::policy::{DefaultAccess, durations};
 
 /// The one caller of Azure Key Vault: it caches, authorises, audits and answers over gRPC.
@@ -105,55 +108,11 @@ pub struct ServeArgs {
     pub log: LogArgs,
 }
 
-/// How the broker signs in to Azure. The variables are those that Azure's own SDKs and its workload identity webhook use.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Azure")]
-pub struct AzureArgs {
-    /// The cloud of vaults whose AzureKeyVault does not say
-    #[arg(long, env = "KEYWARD_CLOUD", default_value = "azure-public")]
-    pub cloud: CloudArg,
-
-    /// Entra tenant of the broker's identity
-    #[arg(long, env = "AZURE_TENANT_ID", value_name = "ID")]
-    pub azure_tenant_id: String,
-
-    /// Client (application) id of the broker's identity
-    #[arg(long, env = "AZURE_CLIENT_ID", value_name = "ID")]
-    pub azure_client_id: String,
-
-    /// Workload identity: the file with the token that Entra trusts
-    #[arg(long, env = "AZURE_FEDERATED_TOKEN_FILE", value_name = "FILE", conflicts_with = "azure_client_secret_file")]
-    pub azure_federated_token_file: Option<PathBuf>,
-
-    /// Client secret: the file that holds it, read once at start. AZURE_CLIENT_SECRET itself works too
-    #[arg(long, env = "AZURE_CLIENT_SECRET_FILE", value_name = "FILE")]
-    pub azure_client_secret_file: Option<PathBuf>,
-
-    /// Entra's address; the cloud's own where absent
-    #[arg(long, env = "AZURE_AUTHORITY_HOST", value_name = "URL")]
-    pub azure_authority_host: Option<Url>,
-
-    /// CA certificates, PEM, that vaults and Entra may use besides the system's
-    #[arg(long, env = "KEYWARD_AZURE_CA_FILE", value_name = "FILE")]
-    pub azure_ca_file: Option<PathBuf>,
-}
-
 /// `--authn`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Authn {
     /// Offline, against the issuer's published keys
     Jwks,
-}
-
-/// `--cloud`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CloudArg {
-    /// vault.azure.net
-    AzurePublic,
-    /// vault.usgovcloudapi.net
-    AzureUsGovernment,
-    /// vault.azure.cn
-    AzureChina,
 }
 
 /// Flags of `status`.

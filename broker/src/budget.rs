@@ -24,8 +24,8 @@ use tokio::{
 
 pub use breaker::{Answer, BreakerState};
 use breaker::{Breaker, Pass};
-pub use bucket::Class;
 use bucket::Bucket;
+pub use bucket::Class;
 
 use crate::vault::ReadError;
 

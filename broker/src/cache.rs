@@ -19,11 +19,9 @@ mod entry;
 mod flights;
 mod refusals;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use keyward_types::{ObjectKind, ObjectVersion};
@@ -38,28 +36,25 @@ use refusals::Refusals;
 use crate::{
     budget::Class,
     object::{ObjectId, RawObject},
-    policy::{SecretEntry, VaultEntry},
+    policy::{SecretEntry, VaultEntry, VaultId},
     readers::OpenVault,
     render::{self, RenderError},
-    vault::{ReadError, origin::Origin},
+    vault::ReadError,
 };
 
 /// What an entry is found by. The vault is its canonical origin, so that no second name for it makes a second entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CacheKey {
-    /// Where the object is.
-    pub vault: Origin,
+    /// Where the object is, and as whom it is read: what one identity may read, another may not.
+    pub vault: Arc<VaultId>,
     /// Which it is.
-    pub object: ObjectId,
-    /// As whom it is read, where the vault's declaration says: what one identity may read, another may not.
-    pub identity: (Option<String>, Option<String>),
+    pub object: Arc<ObjectId>,
 }
 
 impl CacheKey {
     /// Where `secret`, which is in `vault`, is kept.
     pub fn of(secret: &SecretEntry, vault: &VaultEntry) -> Self {
-        let identity = (vault.tenant_id.clone(), vault.client_id.clone());
-        Self { vault: vault.origin.clone(), object: secret.object.clone(), identity }
+        Self { vault: Arc::clone(&vault.id), object: Arc::clone(&secret.object) }
     }
 }
 
@@ -177,9 +172,7 @@ impl ObjectCache {
         let before = self.entries.get(key).await;
         let read = self.flights.begin(key, |waiting| self.flight(key, vault, class, waiting)).await;
         match (before, read) {
-            (Some(before), Ok(after)) => {
-                Ok(if before.same_as(&after) { Checked::Same } else { Checked::Changed })
-            }
+            (Some(before), Ok(after)) => Ok(if before.same_as(&after) { Checked::Same } else { Checked::Changed }),
             (None, Ok(_)) => Ok(Checked::Changed),
             (before, Err(error)) if is_refusal(&error) => {
                 Ok(if before.is_some() { Checked::Changed } else { Checked::Same })
@@ -251,7 +244,7 @@ impl ObjectCache {
         {
             // A replica of the vault that lags behind, most likely: the object itself never goes back.
             self.counters.older.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(vault = %key.vault, object = %key.object.name, "the vault answered with an older version");
+            tracing::warn!(vault = %key.vault.origin, object = %key.object.name, "the vault answered with an older version");
             return held;
         }
         let entry = Arc::new(read);
@@ -273,16 +266,15 @@ fn is_refusal(error: &LoadError) -> bool {
 }
 
 /// Reads one object through its vault's gate. A refusal of the identity counts once it is confirmed with a new token.
-async fn read(
-    vault: &OpenVault,
-    object: &ObjectId,
-    class: Class,
-    waiting: &Passengers,
-) -> Result<Entry, LoadError> {
+async fn read(vault: &OpenVault, object: &ObjectId, class: Class, waiting: &Passengers) -> Result<Entry, LoadError> {
     let began = Instant::now();
     let mut answer = read_once(vault, object, class, waiting).await?;
-    if matches!(answer, Err(ReadError::Forbidden(_))) && vault.renew() {
-        answer = read_once(vault, object, class, waiting).await?;
+    if let Err(ReadError::Forbidden(reason)) = &answer {
+        answer = if vault.renew().await {
+            read_once(vault, object, class, waiting).await?
+        } else {
+            Err(ReadError::NoToken(format!("the vault refuses the one in use ({reason}), and no new one is to be had")))
+        };
     }
     let raw = answer?;
     let (version, attributes, stamp): (ObjectVersion, _, _) = (raw.version, raw.attributes, raw.stamp);
@@ -317,3 +309,6 @@ pub(crate) fn cost(object: &ObjectId) -> u32 {
     // A certificate is read together with its twin among the secrets.
     if object.kind == ObjectKind::Certificate { 2 } else { 1 }
 }
+
+#[cfg(test)]
+mod tests;

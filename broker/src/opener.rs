@@ -1,30 +1,34 @@
 //! Opens vaults through the Azure SDK for [`crate::readers`]: whose identity, which requests are counted.
 
+mod identities;
+
 use std::{sync::Arc, time::Duration};
 
+pub use self::identities::{Identities, Unavailable};
 use crate::{
     policy::VaultEntry,
     readers::{Open, VaultObserver},
     vault::{
         ReadError, VaultReader,
         azure::AzureVaults,
-        credential::IdentityConfig,
         observe::{Operation, RequestObserver},
     },
 };
 
 /// Opens by the broker's identity, or that of the vault's declaration.
 pub struct AzureOpener {
-    /// What all vaults share.
-    pub vaults: AzureVaults,
-    /// The broker's own identity.
-    pub identity: IdentityConfig,
+    /// What all vaults share. It knows the identities in use.
+    pub vaults: Arc<AzureVaults>,
+    /// The identities that can be.
+    pub identities: Identities,
 }
 
 impl Open for AzureOpener {
     fn open(&self, vault: &VaultEntry, observer: Arc<VaultObserver>) -> Result<Arc<dyn VaultReader>, ReadError> {
-        let identity = self.identity.clone().for_vault(vault.tenant_id.as_deref(), vault.client_id.as_deref());
-        match self.vaults.connect(&vault.origin, vault.cloud, &identity, observer) {
+        let identity = self.identities.of(&vault.id.identity).map_err(|unavailable| {
+            ReadError::NoToken(format!("AzureKeyVault `{}`: {unavailable}", vault.declared_as))
+        })?;
+        match self.vaults.connect(&vault.origin, vault.id.cloud, &identity, observer) {
             Ok(reader) => Ok(Arc::new(reader)),
             Err(error) => Err(ReadError::NoToken(error.to_string())),
         }

@@ -4,6 +4,7 @@
 //! understood is kept as a refusal with its reason, so that it fails closed and can be shown, and never hides another.
 
 pub mod durations;
+pub mod identity;
 pub mod pattern;
 pub mod secret;
 #[cfg(test)]
@@ -21,11 +22,12 @@ use keyward_types::VaultName;
 
 use crate::{
     manifests::{Invalid, Located, Manifest, Subject},
-    vault::origin::Origin,
+    vault::{cloud::dns_suffix, origin::Origin},
 };
 
+pub use identity::IdentityChoice;
 pub use secret::SecretEntry;
-pub use vault::{Declared, VaultEntry};
+pub use vault::{Declared, VaultEntry, VaultId};
 
 /// What holds for a vault that no `AzureKeyVault` declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -37,18 +39,27 @@ pub enum DefaultAccess {
 }
 
 /// The broker's own settings that a snapshot depends on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Defaults {
     /// For undeclared vaults.
     pub access: DefaultAccess,
     /// Where a vault is when its declaration names neither cloud nor URL.
     pub cloud: Cloud,
+    /// What follows a vault's name in the host of a custom cloud, where there is one.
+    pub custom_suffix: Option<Arc<str>>,
     /// How often what is cached is compared with its vault where the declaration does not say.
     pub poll_interval: Duration,
     /// How long what is cached is served while its vault does not answer, where the declaration does not say.
     pub max_stale: Duration,
     /// Requests to one vault in any ten seconds, where the declaration does not say.
     pub budget: u32,
+}
+
+impl Defaults {
+    /// What follows a vault's name in that cloud.
+    pub fn suffix(&self, cloud: Cloud) -> Option<&str> {
+        dns_suffix(cloud).or(self.custom_suffix.as_deref())
+    }
 }
 
 /// Everything the manifests say at one moment.

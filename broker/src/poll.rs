@@ -46,3 +46,6 @@ pub struct Refreshed {
     /// Why it did not end.
     pub error: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::{
     budget::Gate,
     metrics::Metrics,
-    policy::{Declared, Snapshot, VaultEntry},
+    policy::{Declared, Snapshot, VaultEntry, VaultId},
     poll::Progress,
     vault::{ReadError, VaultReader, origin::Origin},
 };
@@ -50,25 +50,9 @@ impl VaultObserver {
     }
 }
 
-/// What an open vault depends on: a vault read as another identity is another one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct VaultId {
-    /// Where it is.
-    pub origin: Origin,
-    /// As whom it is read.
-    pub identity: (Option<String>, Option<String>),
-}
-
-impl VaultId {
-    /// Of a declaration.
-    pub fn of(vault: &VaultEntry) -> Self {
-        Self { origin: vault.origin.clone(), identity: (vault.tenant_id.clone(), vault.client_id.clone()) }
-    }
-}
-
 /// A vault that is read.
 pub struct OpenVault {
-    id: VaultId,
+    id: Arc<VaultId>,
     settings: ArcSwap<VaultEntry>,
     reader: Arc<dyn VaultReader>,
     observer: Arc<VaultObserver>,
@@ -78,7 +62,7 @@ pub struct OpenVault {
 
 impl OpenVault {
     /// What it is known by.
-    pub fn id(&self) -> &VaultId {
+    pub fn id(&self) -> &Arc<VaultId> {
         &self.id
     }
 
@@ -97,9 +81,9 @@ impl OpenVault {
         self.reader.as_ref()
     }
 
-    /// Lets go of a token that was refused; false where it was fetched a moment ago.
-    pub fn renew(&self) -> bool {
-        self.reader.renew()
+    /// Fetches a new token in place of one that was refused; see [`VaultReader::renew`].
+    pub async fn renew(&self) -> bool {
+        self.reader.renew().await
     }
 
     /// Where polling it stands.
@@ -117,7 +101,7 @@ impl OpenVault {
 pub struct Readers {
     opener: Box<dyn Open>,
     metrics: Arc<Metrics>,
-    open: Mutex<HashMap<VaultId, Arc<OpenVault>>>,
+    open: Mutex<HashMap<Arc<VaultId>, Arc<OpenVault>>>,
     changed: Notify,
 }
 
@@ -129,7 +113,7 @@ impl Readers {
 
     /// The vault, opened if it is not.
     pub fn open(&self, vault: &Arc<VaultEntry>) -> Result<Arc<OpenVault>, ReadError> {
-        let id = VaultId::of(vault);
+        let id = Arc::clone(&vault.id);
         let mut open = self.lock();
         if let Some(known) = open.get(&id) {
             return Ok(Arc::clone(known));
@@ -149,7 +133,7 @@ impl Readers {
         let reader = self.opener.open(vault, Arc::clone(&observer))?;
         let settings = ArcSwap::new(Arc::clone(vault));
         let opened =
-            Arc::new(OpenVault { id: id.clone(), settings, reader, observer, gate, progress: Mutex::default() });
+            Arc::new(OpenVault { id: Arc::clone(&id), settings, reader, observer, gate, progress: Mutex::default() });
         open.insert(id, Arc::clone(&opened));
         drop(open);
         self.changed.notify_one();
@@ -190,8 +174,8 @@ impl Readers {
             .filter(|name| snapshot.vault(name).is_none())
             .map(|name| Arc::new(VaultEntry::undeclared(name, snapshot.defaults())));
         // A declared vault wins over an undeclared name for the same one.
-        let used: HashMap<VaultId, Arc<VaultEntry>> =
-            undeclared.chain(declared).map(|vault| (VaultId::of(&vault), vault)).collect();
+        let used: HashMap<Arc<VaultId>, Arc<VaultEntry>> =
+            undeclared.chain(declared).map(|vault| (Arc::clone(&vault.id), vault)).collect();
         self.lock().retain(|id, open| {
             let Some(vault) = used.get(id) else { return false };
             open.gate.set_budget(vault.budget);
@@ -201,7 +185,7 @@ impl Readers {
         self.changed.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<VaultId, Arc<OpenVault>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<VaultId>, Arc<OpenVault>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

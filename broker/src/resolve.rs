@@ -146,9 +146,7 @@ impl Resolver {
             source,
         };
         let reader = self.readers.open(vault).map_err(|error| load_error(error.into()))?;
-        let entry =
-            self.cache.get(CacheKey::of(secret, vault), reader, vault.refresh_after).await.map_err(load_error)?;
-        Ok(Served { entry, stale: None })
+        self.cache.get(&CacheKey::of(secret, vault), &reader).await.map_err(load_error)
     }
 
     /// The object that was granted, if it is in memory. Asks no vault and counts as no read.

@@ -1,12 +1,13 @@
 //! From flags to the parts that need files or other people's servers: identity, trust, the tokens' issuer.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+mod azure_json;
+mod identity;
 
-use keyward_crds::azure_key_vault::Cloud;
-use keyward_types::SecretBytes;
+use std::sync::Arc;
 
+use self::identity::Secrets;
 use crate::{
-    args::{Authn, AzureArgs, CloudArg, ServeArgs},
+    args::{Authn, ServeArgs},
     authn::{
         Authenticator,
         jwks::{KeyRefresher, Pace, jwks},
@@ -17,33 +18,23 @@ use crate::{
     policy::{DefaultAccess, Defaults},
     vault::{
         azure::{AzureConfig, AzureVaults},
-        credential::IdentityConfig,
         observe::{Operation, RequestObserver},
         origin::{InvalidOrigin, Origin},
         transport::{HttpClientError, Roots},
     },
 };
 
+pub use self::{azure_json::AzureJsonError, identity::IdentityError};
+
 /// Why a part cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// No credential was given.
-    #[error(
-        "no Azure credential: set AZURE_FEDERATED_TOKEN_FILE (workload identity), AZURE_CLIENT_SECRET_FILE or \
-         AZURE_CLIENT_SECRET"
-    )]
-    NoCredential,
-    /// More than one was.
-    #[error("AZURE_FEDERATED_TOKEN_FILE and a client secret are both set; keep one")]
-    TwoCredentials,
-    /// The secret's file.
-    #[error("AZURE_CLIENT_SECRET_FILE {path}: {source}", path = path.display())]
-    ClientSecret {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The broker's own identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A custom cloud's suffix.
+    #[error("KEYWARD_AZURE_VAULT_DNS_SUFFIX: `{0}` is no DNS suffix; write it as vault.example.com")]
+    Suffix(String),
     /// Entra's address.
     #[error("AZURE_AUTHORITY_HOST: {0}")]
     Authority(#[from] InvalidOrigin),
@@ -62,45 +53,40 @@ pub enum SetupError {
 }
 
 /// What the snapshot depends on.
-pub fn defaults(args: &ServeArgs) -> Defaults {
+pub fn defaults(args: &ServeArgs) -> Result<Defaults, SetupError> {
     if args.access_default == DefaultAccess::Allow {
         tracing::warn!("--access-default allow: every namespace may read every vault that no AzureKeyVault declares");
     }
-    Defaults {
+    Ok(Defaults {
         access: args.access_default,
-        cloud: cloud(args.azure.cloud),
+        cloud: identity::cloud(&args.azure, &Secrets::from_environment())?,
+        custom_suffix: args.azure.azure_vault_dns_suffix.as_deref().map(suffix).transpose()?,
         poll_interval: args.poll_interval,
         max_stale: args.max_stale,
         budget: args.vault_budget,
+    })
+}
+
+/// Vaults' names are put before it: only what stays a host then will do.
+fn suffix(text: &str) -> Result<Arc<str>, SetupError> {
+    let canonical = Origin::parse(&format!("https://a.{text}"))
+        .is_ok_and(|origin| origin.to_string() == format!("https://a.{text}"));
+    if canonical && !text.contains(':') {
+        Ok(text.into())
+    } else {
+        Err(SetupError::Suffix(text.escape_debug().to_string()))
     }
 }
 
 /// What opens vaults.
 pub fn opener(args: &ServeArgs) -> Result<AzureOpener, SetupError> {
     let azure = &args.azure;
+    let identities = identity::identities(azure, &Secrets::from_environment())?;
     let authority_host = azure.azure_authority_host.as_ref().map(|url| Origin::parse(url.as_str())).transpose()?;
     let roots = azure.azure_ca_file.clone().map_or(Roots::System, Roots::SystemAnd);
-    let config = AzureConfig { authority_host, roots, ..AzureConfig::default() };
-    Ok(AzureOpener { vaults: AzureVaults::new(config, Arc::new(SignIns))?, identity: identity(azure)? })
-}
-
-fn identity(azure: &AzureArgs) -> Result<IdentityConfig, SetupError> {
-    let (tenant_id, client_id) = (azure.azure_tenant_id.clone(), azure.azure_client_id.clone());
-    match (azure.azure_federated_token_file.clone(), client_secret(azure)?) {
-        (Some(token_file), None) => Ok(IdentityConfig::WorkloadIdentity { tenant_id, client_id, token_file }),
-        (None, Some(secret)) => Ok(IdentityConfig::ClientSecret { tenant_id, client_id, secret }),
-        (Some(_), Some(_)) => Err(SetupError::TwoCredentials),
-        (None, None) => Err(SetupError::NoCredential),
-    }
-}
-
-fn client_secret(azure: &AzureArgs) -> Result<Option<SecretBytes>, SetupError> {
-    let Some(path) = &azure.azure_client_secret_file else {
-        // Not a flag: a value on the command line is readable by every process of the machine.
-        return Ok(std::env::var("AZURE_CLIENT_SECRET").ok().map(SecretBytes::from));
-    };
-    let text = fs::read_to_string(path).map_err(|source| SetupError::ClientSecret { path: path.clone(), source })?;
-    Ok(Some(SecretBytes::from(text.trim_end_matches(['\r', '\n']))))
+    let custom_audience = azure.azure_vault_audience.clone();
+    let config = AzureConfig { authority_host, custom_audience, roots, ..AzureConfig::default() };
+    Ok(AzureOpener { vaults: Arc::new(AzureVaults::new(config, Arc::new(SignIns))?), identities })
 }
 
 /// Sign-ins belong to no vault; they are logged, and counted by nothing yet.
@@ -109,14 +95,6 @@ struct SignIns;
 impl RequestObserver for SignIns {
     fn request(&self, operation: Operation, status: Option<u16>, took: std::time::Duration) {
         tracing::debug!(operation = operation.as_str(), status, ?took, "sign-in");
-    }
-}
-
-fn cloud(cloud: CloudArg) -> Cloud {
-    match cloud {
-        CloudArg::AzurePublic => Cloud::AzurePublic,
-        CloudArg::AzureUsGovernment => Cloud::AzureUSGovernment,
-        CloudArg::AzureChina => Cloud::AzureChina,
     }
 }
 

@@ -22,6 +22,8 @@ mod listing;
 pub mod observe;
 pub mod origin;
 pub mod reader;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transport;
 
 use std::time::Duration;
@@ -44,9 +46,9 @@ pub trait VaultReader: Send + Sync {
     /// snapshot: an object may be missed that was never gone.
     fn pages(&self, collection: Collection) -> BoxStream<'_, Result<Page, ReadError>>;
 
-    /// Lets go of the token, because the vault refused it. False where it was fetched a moment ago: then the refusal
-    /// stands.
-    fn renew(&self) -> bool;
+    /// Fetches a new token, because the vault refused the one in use. True where a refusal of the next read is the vault's
+    /// answer; false where no new token is to be had, which leaves the refusal in doubt.
+    async fn renew(&self) -> bool;
 }
 
 /// What can be listed. A certificate is listed among the secrets too, as its twin.

@@ -6,6 +6,10 @@
 mod answers;
 #[path = "azure/bounds.rs"]
 mod bounds;
+#[path = "azure/certificates.rs"]
+mod certificates;
+#[path = "azure/emulated.rs"]
+mod emulated;
 #[path = "azure/reads.rs"]
 mod reads;
 #[path = "azure/server.rs"]

@@ -84,7 +84,11 @@ impl Bucket {
     }
 
     /// Whole requests left.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative here, never above a u32")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "never negative here, never above a u32"
+    )]
     pub(super) fn left(&mut self, now: Instant) -> u32 {
         self.fill(now);
         self.level.max(0.0) as u32

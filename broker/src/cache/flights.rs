@@ -13,6 +13,7 @@ use super::{CacheKey, Entry, LoadError};
 
 type Outcome = Result<Arc<Entry>, LoadError>;
 type Landing = watch::Sender<Option<Outcome>>;
+type Landed = watch::Receiver<Option<Outcome>>;
 
 /// Reads under way or waiting for their vault's budget, at once. Beyond it callers are told to come again.
 const MAX_FLIGHTS: usize = 10_000;
@@ -51,14 +52,8 @@ impl Flights {
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let landing = {
-            let mut aloft = self.aloft();
-            match aloft.get(key) {
-                Some(landing) => landing.subscribe(),
-                None => self.start(&mut aloft, key, read)?,
-            }
-        };
-        outcome(landing).await
+        let (_, landed) = self.board(key, &mut Some(read))?;
+        outcome(landed).await
     }
 
     /// The outcome of `read`, which begins once the one that is under way has ended.
@@ -66,19 +61,29 @@ impl Flights {
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
+        let mut read = Some(read);
         loop {
-            let before = {
-                let mut aloft = self.aloft();
-                match aloft.get(key) {
-                    Some(landing) => landing.subscribe(),
-                    None => {
-                        let landing = self.start(&mut aloft, key, read)?;
-                        drop(aloft);
-                        return outcome(landing).await;
-                    }
-                }
-            };
-            let _ = outcome(before).await;
+            let (own, landed) = self.board(key, &mut read)?;
+            let outcome = outcome(landed).await;
+            if own {
+                return outcome;
+            }
+        }
+    }
+
+    /// A place in the read that is under way, or else in `read`, which is taken then; and whether it is that.
+    fn board<F, R>(&self, key: &CacheKey, read: &mut Option<R>) -> Result<(bool, Landed), LoadError>
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+        R: FnOnce(Passengers) -> F,
+    {
+        let mut aloft = self.aloft();
+        match aloft.get(key) {
+            Some(landing) => Ok((false, landing.subscribe())),
+            None => {
+                let Some(read) = read.take() else { return Err(LoadError::Interrupted) };
+                Ok((true, self.start(&mut aloft, key, read)?))
+            }
         }
     }
 
@@ -87,7 +92,7 @@ impl Flights {
         aloft: &mut HashMap<CacheKey, Arc<Landing>>,
         key: &CacheKey,
         read: impl FnOnce(Passengers) -> F,
-    ) -> Result<watch::Receiver<Option<Outcome>>, LoadError>
+    ) -> Result<Landed, LoadError>
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
@@ -122,7 +127,7 @@ impl Drop for Board {
     }
 }
 
-async fn outcome(mut landed: watch::Receiver<Option<Outcome>>) -> Outcome {
+async fn outcome(mut landed: Landed) -> Outcome {
     // Without a sender the task has failed, or was dropped with the runtime.
     let landed = landed.wait_for(Option::is_some).await.map_err(|_| LoadError::Interrupted)?;
     landed.clone().unwrap_or(Err(LoadError::Interrupted))

@@ -46,6 +46,12 @@ impl v1::cache_server::Cache for CacheService {
             next_page_token,
         }))
     }
+    async fn refresh(&self, _: Request<v1::RefreshRequest>) -> Result<Response<v1::RefreshResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+    async fn explain(&self, _: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 impl CacheService {
@@ -68,7 +74,8 @@ impl CacheService {
                 origin: entry.origin.to_string(),
                 problem: String::new(),
                 requests: self.readers.requests(&entry.origin),
-                poll_interval_ms: u64::try_from(entry.refresh_after.as_millis()).unwrap_or(u64::MAX),
+                poll_interval_ms: u64::try_from(entry.poll_interval.as_millis()).unwrap_or(u64::MAX),
+                ..v1::Vault::default()
             },
             Declared::Invalid(reason) => {
                 v1::Vault { name: name.to_string(), problem: reason.clone(), ..v1::Vault::default() }
@@ -127,12 +134,12 @@ impl Page {
 /// Where a key stands among all: what a page token holds.
 fn position(key: &CacheKey) -> String {
     let version = key.object.version.as_ref().map_or("", |version| version.as_str());
-    format!("{} {} {} {version}", key.vault, key.object.kind, key.object.name)
+    format!("{} {} {} {version}", key.vault.origin, key.object.kind, key.object.name)
 }
 
 fn shown(key: &CacheKey, entry: &Entry) -> CachedObject {
     CachedObject {
-        vault: key.vault.to_string(),
+        vault: key.vault.origin.to_string(),
         r#type: key.object.kind.to_string(),
         name: key.object.name.to_string(),
         version: entry.version.to_string(),
@@ -140,5 +147,6 @@ fn shown(key: &CacheKey, entry: &Entry) -> CachedObject {
         read_at: Some(Timestamp::from(entry.read_at)),
         expires: entry.attributes.expires.map(|expires| Timestamp::from(SystemTime::from(expires))),
         bytes: entry.bytes() as u64,
+        ..CachedObject::default()
     }
 }

@@ -1,5 +1,7 @@
 //! One `AzureKeyVaultSecret`, its names checked.
 
+use std::sync::Arc;
+
 use keyward_crds::{
     AzureKeyVaultSecretSpec,
     akvs::{ContentType, ObjectType},
@@ -19,7 +21,7 @@ pub struct SecretEntry {
     /// The vault it names.
     pub vault: VaultName,
     /// The object it names.
-    pub object: ObjectId,
+    pub object: Arc<ObjectId>,
     /// As it was written; rendering depends on it.
     pub spec: AzureKeyVaultSecretSpec,
 }
@@ -61,7 +63,7 @@ impl SecretEntry {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone(),
             vault: VaultName::new(&spec.vault.name).map_err(named("spec.vault.name"))?,
-            object: id,
+            object: Arc::new(id),
             spec,
         })
     }

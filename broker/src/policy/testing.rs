@@ -11,6 +11,7 @@ pub(crate) fn defaults(access: DefaultAccess) -> Defaults {
     Defaults {
         access,
         cloud: Cloud::AzurePublic,
+        custom_suffix: None,
         poll_interval: Duration::from_secs(600),
         max_stale: Duration::from_secs(24 * 3_600),
         budget: 1_000,

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use keyward_crds::{AzureKeyVaultSpec, akvs::ObjectType, azure_key_vault::Cloud, meta::LabelSelector};
 use keyward_types::{InvalidName, ObjectName, VaultName};
 
-use super::{Defaults, durations, pattern::Pattern};
+use super::{
+    Defaults, durations,
+    identity::{IdentityChoice, InvalidChoice},
+    pattern::Pattern,
+};
 use crate::vault::origin::{InvalidOrigin, Origin};
 
 /// Bounds of a budget: a certificate takes two requests at once; a vault allows 4,000 secret reads in ten seconds, and
@@ -22,6 +26,17 @@ pub enum Declared {
     Invalid(String),
 }
 
+/// What reading a vault depends on: read as another identity it is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VaultId {
+    /// Where it is.
+    pub origin: Origin,
+    /// Whose token audience holds.
+    pub cloud: Cloud,
+    /// As whom it is read.
+    pub identity: IdentityChoice,
+}
+
 /// A declaration that holds, or for an undeclared vault the broker's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultEntry {
@@ -31,12 +46,8 @@ pub struct VaultEntry {
     pub name: VaultName,
     /// Where it is.
     pub origin: Origin,
-    /// Whose token audience holds.
-    pub cloud: Cloud,
-    /// The identity's tenant where it is not the broker's.
-    pub tenant_id: Option<String>,
-    /// The identity's client id where it is not the broker's.
-    pub client_id: Option<String>,
+    /// What it is known by to cache, poller and budget.
+    pub id: Arc<VaultId>,
     /// How often what is cached of it is compared with it.
     pub poll_interval: Duration,
     /// How long what is cached of it is served after it should have been confirmed.
@@ -73,6 +84,12 @@ pub enum InvalidVault {
         /// By declaration.
         declared: Cloud,
     },
+    /// A custom cloud of which nothing is known.
+    #[error("spec.cloud: the broker knows no suffix of AzureCustom; set KEYWARD_AZURE_VAULT_DNS_SUFFIX, or spec.url")]
+    Suffix,
+    /// `spec.identity`
+    #[error("spec.identity: {0}")]
+    Identity(#[from] InvalidChoice),
     /// `spec.pollInterval`
     #[error("spec.pollInterval: `{0}` is not a duration of at least one second, such as 30s or 10m")]
     PollInterval(String),
@@ -91,7 +108,7 @@ impl VaultEntry {
         let cloud = spec.cloud.unwrap_or(defaults.cloud);
         let origin = match &spec.url {
             Some(url) => Origin::parse(url)?,
-            None => Origin::of_vault(&name, cloud),
+            None => Origin::of_vault(&name, defaults.suffix(cloud).ok_or(InvalidVault::Suffix)?),
         };
         if let Some(actual) = origin.cloud().filter(|actual| *actual != cloud) {
             return Err(InvalidVault::Cloud { origin, actual, declared: cloud });
@@ -99,10 +116,8 @@ impl VaultEntry {
         let patterns = |names: &[String]| names.iter().map(|name| Pattern::new(name)).collect();
         Ok(Self {
             declared_as: declared_as.to_owned(),
+            id: Arc::new(VaultId { origin: origin.clone(), cloud, identity: IdentityChoice::new(spec)? }),
             origin,
-            cloud,
-            tenant_id: spec.tenant_id.clone(),
-            client_id: spec.identity.as_ref().map(|identity| identity.client_id.clone()),
             poll_interval: spec.poll_interval.as_deref().map_or(Ok(defaults.poll_interval), poll_interval)?,
             max_stale: spec.max_stale.as_deref().map_or(Ok(defaults.max_stale), max_stale)?,
             budget: budget(spec, defaults)?,
@@ -126,13 +141,14 @@ impl VaultEntry {
 
     /// What holds for a vault that nothing declares, where the broker's default is to allow.
     pub fn undeclared(name: &VaultName, defaults: &Defaults) -> Self {
+        // Whoever sets a custom cloud sets its suffix; without one the name leads nowhere (RFC 2606).
+        let origin = Origin::of_vault(name, defaults.suffix(defaults.cloud).unwrap_or("invalid"));
+        let identity = IdentityChoice::default();
         Self {
             declared_as: String::new(),
             name: name.clone(),
-            origin: Origin::of_vault(name, defaults.cloud),
-            cloud: defaults.cloud,
-            tenant_id: None,
-            client_id: None,
+            id: Arc::new(VaultId { origin: origin.clone(), cloud: defaults.cloud, identity }),
+            origin,
             poll_interval: defaults.poll_interval,
             max_stale: defaults.max_stale,
             budget: defaults.budget,
@@ -183,7 +199,23 @@ mod tests {
     use crate::policy::{DefaultAccess, testing::defaults};
 
     fn entry(spec: &str) -> Result<VaultEntry, InvalidVault> {
-        VaultEntry::new("a", &serde_saphyr::from_str(spec).unwrap(), &defaults(DefaultAccess::Deny))
+        entry_in(None, spec)
+    }
+
+    fn entry_in(custom_suffix: Option<&str>, spec: &str) -> Result<VaultEntry, InvalidVault> {
+        let defaults = Defaults { custom_suffix: custom_suffix.map(Into::into), ..defaults(DefaultAccess::Deny) };
+        VaultEntry::new("a", &serde_saphyr::from_str(spec).unwrap(), &defaults)
+    }
+
+    #[test]
+    fn a_custom_cloud_s_origin_follows_its_suffix_or_the_url() {
+        let spec = "{vaultName: acme, cloud: AzureCustom}";
+        assert_eq!(entry(spec), Err(InvalidVault::Suffix));
+        let origin = entry_in(Some("vault.stack.example"), spec).unwrap().origin;
+        assert_eq!(origin.to_string(), "https://acme.vault.stack.example");
+        assert!(entry("{vaultName: acme, cloud: AzureCustom, url: 'https://acme.example'}").is_ok());
+        let public = "{vaultName: acme, cloud: AzureCustom, url: 'https://acme.vault.azure.net'}";
+        assert!(matches!(entry(public), Err(InvalidVault::Cloud { .. })));
     }
 
     #[test]
@@ -212,6 +244,8 @@ mod tests {
             "{vaultName: acme, maxStale: for ever}",
             "{vaultName: acme, budget: {requestsPer10Seconds: 9}}",
             "{vaultName: acme, budget: {requestsPer10Seconds: 40001}}",
+            "{vaultName: acme, identity: {type: ClientSecret, clientId: c, secretName: ../broker}}",
+            "{vaultName: acme, identity: {objectId: o}}",
         ] {
             assert!(entry(spec).is_err(), "{spec}");
         }

@@ -52,7 +52,11 @@ pub(super) fn action(known: &Known, seen: Seen) -> Action {
         (Known::Held { stamp, overdue }, Seen::Present { enabled: true, updated })
             if stamp.updated == updated && updated.is_some() && !stamp.hot =>
         {
-            if *overdue { Action::Read(Class::Background) } else { Action::Confirm }
+            if *overdue {
+                Action::Read(Class::Background)
+            } else {
+                Action::Confirm
+            }
         }
         // Changed, disabled or gone: only the object itself can tell.
         (Known::Held { .. }, _) => Action::Read(Class::ChangeCheck),

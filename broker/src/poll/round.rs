@@ -22,8 +22,8 @@ use crate::{
     budget::Class,
     cache::{CacheKey, Checked, Entry, LoadError, ObjectCache, cost},
     changes::{Change, Changes},
-    policy::Snapshot,
-    readers::{OpenVault, VaultId},
+    policy::{Snapshot, VaultId},
+    readers::OpenVault,
     vault::{Collection, ReadError},
 };
 
@@ -84,7 +84,7 @@ impl Rounds {
     /// What is cached of the vault and still asked for; what nobody may ask for any more is forgotten.
     async fn watched(&self, id: &VaultId, now: Instant) -> Vec<Watched> {
         let wanted = wanted(&self.snapshot.load(), id);
-        let of_vault = |key: &CacheKey| key.vault == id.origin && key.identity == id.identity;
+        let of_vault = |key: &CacheKey| *key.vault == *id;
         let held = self.cache.entries().into_iter().filter(|(key, _)| of_vault(key)).map(|(key, entry)| {
             let overdue = entry.since_read(now) > self.reread_after.mul_f64(share(&key));
             Watched { key, known: Known::Held { stamp: entry.stamp, overdue }, entry: Some(entry) }
@@ -179,7 +179,7 @@ impl Rounds {
 fn wanted(snapshot: &Snapshot, id: &VaultId) -> HashSet<CacheKey> {
     let of_vault = snapshot.secrets().filter_map(|secret| {
         let vault = authz::vault_of(snapshot, secret).ok()?;
-        (VaultId::of(&vault) == *id).then(|| CacheKey::of(secret, &vault))
+        (*vault.id == *id).then(|| CacheKey::of(secret, &vault))
     });
     of_vault.collect()
 }
@@ -188,7 +188,9 @@ fn wanted(snapshot: &Snapshot, id: &VaultId) -> HashSet<CacheKey> {
 fn ends_round(error: &LoadError) -> bool {
     matches!(
         error,
-        LoadError::Read(ReadError::Paused { .. } | ReadError::Throttled { .. }) | LoadError::Interrupted | LoadError::Busy
+        LoadError::Read(ReadError::Paused { .. } | ReadError::Throttled { .. })
+            | LoadError::Interrupted
+            | LoadError::Busy
     )
 }
 

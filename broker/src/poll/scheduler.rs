@@ -19,8 +19,8 @@ use super::{Refresh, Refreshed, round::Rounds};
 use crate::{
     cache::ObjectCache,
     changes::Changes,
-    policy::Snapshot,
-    readers::{OpenVault, Readers, VaultId},
+    policy::{Snapshot, VaultId},
+    readers::{OpenVault, Readers},
     vault::origin::Origin,
 };
 
@@ -46,9 +46,9 @@ pub struct Poller {
     readers: Arc<Readers>,
     chance: fn() -> f64,
     asked: mpsc::Receiver<Asked>,
-    due: HashMap<VaultId, Instant>,
-    running: HashSet<VaultId>,
-    under_way: JoinSet<(VaultId, Refreshed)>,
+    due: HashMap<Arc<VaultId>, Instant>,
+    running: HashSet<Arc<VaultId>>,
+    under_way: JoinSet<(Arc<VaultId>, Refreshed)>,
     waiting: Vec<Waiting>,
 }
 
@@ -65,9 +65,9 @@ struct Asked {
 /// An operator, and the rounds that are still to end.
 struct Waiting {
     /// Vaults whose next round counts. One that is under way does not: it began before.
-    wanted: HashSet<VaultId>,
+    wanted: HashSet<Arc<VaultId>>,
     /// Vaults whose counting round has begun.
-    begun: HashSet<VaultId>,
+    begun: HashSet<Arc<VaultId>>,
     ended: Vec<Refreshed>,
     answer: oneshot::Sender<Vec<Refreshed>>,
 }
@@ -128,8 +128,8 @@ impl Poller {
     /// Vaults were opened or closed, or are to be polled more often.
     fn look(&mut self) {
         let open = self.readers.all();
-        let ids: HashSet<&VaultId> = open.iter().map(|vault| vault.id()).collect();
-        self.due.retain(|id, _| ids.contains(id));
+        let ids: HashSet<&VaultId> = open.iter().map(|vault| vault.id().as_ref()).collect();
+        self.due.retain(|id, _| ids.contains(id.as_ref()));
         for vault in &open {
             let latest = self.after_interval(vault);
             let due = self.due.entry(vault.id().clone()).or_insert(latest);
@@ -139,13 +139,14 @@ impl Poller {
 
     fn start_due(&mut self) {
         let now = Instant::now();
-        let due: Vec<VaultId> = self.due.iter().filter(|(_, due)| **due <= now).map(|(id, _)| id.clone()).collect();
+        let due: Vec<Arc<VaultId>> =
+            self.due.iter().filter(|(_, due)| **due <= now).map(|(id, _)| id.clone()).collect();
         for id in due {
             self.start(id);
         }
     }
 
-    fn start(&mut self, id: VaultId) {
+    fn start(&mut self, id: Arc<VaultId>) {
         if self.running.contains(&id) {
             return;
         }
@@ -164,7 +165,7 @@ impl Poller {
         });
     }
 
-    fn ended(&mut self, id: &VaultId, refreshed: Refreshed) {
+    fn ended(&mut self, id: &Arc<VaultId>, refreshed: Refreshed) {
         self.running.remove(id);
         if let Some(error) = &refreshed.error {
             tracing::warn!(vault = %id.origin, error, "not all that is cached could be compared with the vault");
@@ -179,7 +180,8 @@ impl Poller {
             }
         }
         self.answer();
-        let again: Vec<VaultId> = self.waiting.iter().filter(|one| one.wanted.contains(id)).map(|_| id.clone()).collect();
+        let again: Vec<Arc<VaultId>> =
+            self.waiting.iter().filter(|one| one.wanted.contains(id)).map(|_| id.clone()).collect();
         for id in again {
             self.start(id);
         }
@@ -187,7 +189,8 @@ impl Poller {
 
     fn ask(&mut self, Asked { vault, answer }: Asked) {
         let open = self.readers.all().into_iter().map(|open| open.id().clone());
-        let wanted: HashSet<VaultId> = open.filter(|id| vault.as_ref().is_none_or(|vault| id.origin == *vault)).collect();
+        let wanted: HashSet<Arc<VaultId>> =
+            open.filter(|id| vault.as_ref().is_none_or(|vault| id.origin == *vault)).collect();
         let ids = wanted.clone();
         self.waiting.push(Waiting { wanted, begun: HashSet::new(), ended: Vec::new(), answer });
         for id in ids {

@@ -72,7 +72,7 @@ impl Directory {
                 })),
             }
         }
-        Ok(Reading { snapshot: Snapshot::build(self.defaults, results), digest: digest.finish() })
+        Ok(Reading { snapshot: Snapshot::build(self.defaults.clone(), results), digest: digest.finish() })
     }
 
     /// Reads again if contents are other than those of `digest`. `attention` spares the reading where it can.
@@ -151,7 +151,6 @@ impl Reading {
 mod tests {
     use std::{fs, path::Path, time::UNIX_EPOCH};
 
-    use keyward_crds::azure_key_vault::Cloud;
     use tokio::sync::mpsc;
 
     use super::*;
@@ -161,12 +160,7 @@ mod tests {
                           spec: {vault: {name: acme, object: {name: db, type: secret}}}\n";
 
     fn directory(path: &Path) -> Directory {
-        let defaults = Defaults {
-            access: DefaultAccess::Deny,
-            cloud: Cloud::AzurePublic,
-            poll_interval: Duration::from_secs(600),
-        };
-        Directory::new(path, defaults)
+        Directory::new(path, crate::policy::testing::defaults(DefaultAccess::Deny))
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::vault::{
     ReadError,
-    credential::{AssertionError, ForeignScope},
+    credential::{ForeignScope, SignInError},
     transport::Stopped,
 };
 
@@ -125,8 +125,8 @@ pub(crate) fn answered_at(headers: &Headers) -> Option<OffsetDateTime> {
 
 /// Why no token was to be had, from what `azure_identity` wrapped.
 fn token_failure(error: &azure_core::Error) -> String {
-    if let Some(assertion) = find::<AssertionError>(error) {
-        return assertion.to_string();
+    if let Some(ours) = SignInError::within(error) {
+        return ours.to_string();
     }
     match innermost_azure(error).kind() {
         ErrorKind::HttpResponse { status, error_code, .. } => {

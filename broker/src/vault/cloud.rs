@@ -4,39 +4,44 @@
 
 use keyward_crds::azure_key_vault::Cloud;
 
+/// Those whose names are known.
 const ALL: [Cloud; 3] = [Cloud::AzurePublic, Cloud::AzureUSGovernment, Cloud::AzureChina];
 
-/// What follows a vault's name in its host.
-pub fn dns_suffix(cloud: Cloud) -> &'static str {
+/// What follows a vault's name in its host. A custom cloud's is a setting.
+pub fn dns_suffix(cloud: Cloud) -> Option<&'static str> {
     match cloud {
-        Cloud::AzurePublic => "vault.azure.net",
-        Cloud::AzureUSGovernment => "vault.usgovcloudapi.net",
-        Cloud::AzureChina => "vault.azure.cn",
+        Cloud::AzurePublic => Some("vault.azure.net"),
+        Cloud::AzureUSGovernment => Some("vault.usgovcloudapi.net"),
+        Cloud::AzureChina => Some("vault.azure.cn"),
+        Cloud::AzureCustom => None,
     }
 }
 
-/// The resource that a token for the cloud's vaults is issued for.
-pub fn audience(cloud: Cloud) -> &'static str {
+/// The resource that a token for the cloud's vaults is issued for. A custom cloud's is a setting.
+pub fn audience(cloud: Cloud) -> Option<&'static str> {
     match cloud {
-        Cloud::AzurePublic => "https://vault.azure.net",
-        Cloud::AzureUSGovernment => "https://vault.usgovcloudapi.net",
-        Cloud::AzureChina => "https://vault.azure.cn",
+        Cloud::AzurePublic => Some("https://vault.azure.net"),
+        Cloud::AzureUSGovernment => Some("https://vault.usgovcloudapi.net"),
+        Cloud::AzureChina => Some("https://vault.azure.cn"),
+        Cloud::AzureCustom => None,
     }
 }
 
-/// Where the cloud's identities sign in.
-pub fn authority_host(cloud: Cloud) -> &'static str {
+/// Where the cloud's identities sign in. A custom cloud's is a setting.
+pub fn authority_host(cloud: Cloud) -> Option<&'static str> {
     match cloud {
-        Cloud::AzurePublic => "https://login.microsoftonline.com",
-        Cloud::AzureUSGovernment => "https://login.microsoftonline.us",
-        Cloud::AzureChina => "https://login.chinacloudapi.cn",
+        Cloud::AzurePublic => Some("https://login.microsoftonline.com"),
+        Cloud::AzureUSGovernment => Some("https://login.microsoftonline.us"),
+        Cloud::AzureChina => Some("https://login.chinacloudapi.cn"),
+        Cloud::AzureCustom => None,
     }
 }
 
 /// The cloud that a host belongs to by its suffix, whoever wrote it and whatever port follows.
 pub fn of_host(host: &str) -> Option<Cloud> {
     ALL.into_iter().find(|cloud| {
-        host.strip_suffix(dns_suffix(*cloud)).is_some_and(|front| front.is_empty() || front.ends_with('.'))
+        let front = dns_suffix(*cloud).and_then(|suffix| host.strip_suffix(suffix));
+        front.is_some_and(|front| front.is_empty() || front.ends_with('.'))
     })
 }
 
@@ -60,9 +65,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_guessed_of_a_custom_cloud() {
+        let cloud = Cloud::AzureCustom;
+        assert_eq!((dns_suffix(cloud), audience(cloud), authority_host(cloud)), (None, None, None));
+    }
+
+    #[test]
     fn a_vault_host_ends_with_its_audience_as_the_sdk_demands() {
         for cloud in ALL {
-            assert_eq!(audience(cloud), format!("https://{}", dns_suffix(cloud)));
+            assert_eq!(audience(cloud).unwrap(), format!("https://{}", dns_suffix(cloud).unwrap()));
         }
     }
 }

@@ -53,6 +53,14 @@ impl<C> Lane<C> {
         Ok(Turn { opened, _alone: alone })
     }
 
+    /// Replaces the client by a new one. An SDK client keeps its token until shortly before its end and has no way to
+    /// let go of it. Calls under way finish with the old one; the next call is challenged once.
+    pub(super) fn reopen(&self) -> azure_core::Result<()> {
+        let opened = Arc::new(Opened::new((self.credential)(), &self.open)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = opened;
+        Ok(())
+    }
+
     /// The client, or a new one in place of one that a challenge has misled.
     fn usable(&self) -> azure_core::Result<Arc<Opened<C>>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -78,5 +86,25 @@ impl<C> Turn<C> {
     /// The client to call.
     pub(super) fn client(&self) -> &C {
         &self.opened.client
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::credentials::TokenCredential as _;
+
+    use super::*;
+    use crate::vault::credential::testing::Counting;
+
+    #[tokio::test]
+    async fn a_reopened_client_has_forgotten_its_token_and_calls_under_way_keep_theirs() {
+        let identity = Counting::living(3_600).identity(std::time::Duration::ZERO);
+        let lane = Lane::new(move || ScopedCredential::new(identity.clone()), Ok).unwrap();
+        let before = lane.enter().await.unwrap();
+        before.client().get_token(&["https://vault.azure.net/.default"], None).await.unwrap();
+
+        lane.reopen().unwrap();
+        let after = lane.enter().await.unwrap();
+        assert!(before.client().has_signed_in() && !after.client().has_signed_in());
     }
 }

@@ -61,9 +61,9 @@ enum At<C: 'static, M: Send + 'static> {
 
 fn pages<'a, C, M>(
     lane: &'a Lane<C>,
-    open: impl Fn(&C) -> azure_core::Result<PageIterator<Response<M>>> + Send + 'a,
+    open: impl Fn(&C) -> azure_core::Result<PageIterator<Response<M>>> + Send + Sync + 'a,
     timeout: Duration,
-    read: impl Fn(M) -> Result<Page, ReadError> + Send + 'a,
+    read: impl Fn(M) -> Result<Page, ReadError> + Send + Sync + 'a,
 ) -> impl Stream<Item = Result<Page, ReadError>> + Send + 'a
 where
     C: Send + Sync + 'static,

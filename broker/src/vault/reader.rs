@@ -1,5 +1,7 @@
 //! A vault read by the official SDK clients, one for each kind of object. Made by [`azure`](super::azure).
 
+mod renewal;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -15,12 +17,14 @@ use azure_security_keyvault_keys::{
     models::{JsonWebKey, KeyClientGetKeyOptions},
 };
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions, models::SecretClientGetSecretOptions};
+use futures::{StreamExt as _, stream::BoxStream};
 use keyward_types::{ObjectKind, ObjectName, ObjectVersion, SecretBytes};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
     Collection, Page, ReadError, VaultReader, answer,
-    credential::{Identity, ScopedCredential},
+    credential::{Identity, Renewal, ScopedCredential},
     lane::Lane,
     listing,
     origin::Origin,
@@ -35,6 +39,7 @@ const PUBLIC: [&str; 8] = ["kty", "kid", "key_ops", "crv", "x", "y", "n", "e"];
 pub struct AzureVault {
     origin: Origin,
     timeout: Duration,
+    identity: Arc<Identity>,
     secrets: Lane<SecretClient>,
     certificates: Lane<CertificateClient>,
     keys: Lane<KeyClient>,
@@ -43,7 +48,6 @@ pub struct AzureVault {
 /// What the three clients of a vault have in common.
 pub(super) struct Opening {
     pub(super) origin: Origin,
-    pub(super) audience: &'static str,
     pub(super) identity: Arc<Identity>,
     pub(super) transport: Pinned,
     pub(super) api_version: String,
@@ -61,7 +65,7 @@ struct Part<B> {
 impl AzureVault {
     /// Opens a vault. Nothing is sent.
     pub(super) fn open(opening: Opening) -> azure_core::Result<Self> {
-        let Opening { origin, audience, identity, transport, api_version, timeout } = opening;
+        let Opening { origin, identity, transport, api_version, timeout } = opening;
         let client_options = ClientOptions {
             transport: Some(Transport::new(Arc::new(transport))),
             retry: RetryOptions::none(),
@@ -71,7 +75,8 @@ impl AzureVault {
         // Elsewhere `ScopedCredential`, which knows the audience beforehand, has to suffice.
         let verify_challenge_resource = Some(origin.is_known_cloud());
         let endpoint = Arc::new(origin.to_string());
-        let credential = move || ScopedCredential::new(audience, identity.clone());
+        let shared = identity.clone();
+        let credential = move || ScopedCredential::new(shared.clone());
 
         let (vault, options) = (
             endpoint.clone(),
@@ -96,7 +101,7 @@ impl AzureVault {
 
         let options = KeyClientOptions { api_version, client_options, verify_challenge_resource };
         let keys = Lane::new(credential, move |by| KeyClient::new(&endpoint, by, Some(options.clone())))?;
-        Ok(Self { origin, timeout, secrets, certificates, keys })
+        Ok(Self { origin, timeout, identity, secrets, certificates, keys })
     }
 
     async fn secret(&self, name: &ObjectName, pinned: Option<&ObjectVersion>) -> Result<Part<RawSecret>, ReadError> {
@@ -113,7 +118,12 @@ impl AzureVault {
         let told = secret.attributes.unwrap_or_default();
         let attributes = attributes(told.enabled, told.not_before, told.expires, told.created, told.updated)?;
         let value = value.ok_or_else(|| ReadError::Malformed("it has no value".to_owned()))?;
-        Ok(Part { version, attributes, stamp: Stamp::new(attributes.updated, answered), body: RawSecret { value, content_type: secret.content_type } })
+        Ok(Part {
+            version,
+            attributes,
+            stamp: Stamp::new(attributes.updated, answered),
+            body: RawSecret { value, content_type: secret.content_type },
+        })
     }
 
     /// The certificate proper, then its twin among the secrets, which has the chain and the key, in that same version.
@@ -179,13 +189,8 @@ impl VaultReader for AzureVault {
         }
     }
 
-    fn renew(&self) -> bool {
-        self.identity.renew_refused() && {
-            self.secrets.reopen();
-            self.certificates.reopen();
-            self.keys.reopen();
-            true
-        }
+    async fn renew(&self) -> bool {
+        self.renewed().await == Renewal::Fresh
     }
 }
 
@@ -200,9 +205,7 @@ fn failed(error: &azure_core::Error) -> ReadError {
 }
 
 /// The model, and when its server says that it answered.
-fn model<M: DeserializeOwned>(
-    response: azure_core::Result<Response<M>>,
-) -> Result<(OffsetDateTime, M), ReadError> {
+fn model<M: DeserializeOwned>(response: azure_core::Result<Response<M>>) -> Result<(OffsetDateTime, M), ReadError> {
     let response = response.map_err(|error| failed(&error))?;
     let answered = answer::answered_at(response.headers()).unwrap_or_else(OffsetDateTime::now_utc);
     Ok((answered, response.into_model().map_err(|error| failed(&error))?))

@@ -14,6 +14,7 @@ use azure_core::{
 };
 use futures::StreamExt;
 
+pub(crate) use http_client::local_client;
 pub use http_client::{HttpClientError, Roots, http_client};
 
 use crate::vault::{
@@ -91,15 +92,16 @@ fn stopped(reason: Stopped) -> azure_core::Error {
 }
 
 /// Reports when dropped, so that a request whose caller gives up is counted too.
-struct Count<'a> {
+pub(crate) struct Count<'a> {
     observer: &'a dyn RequestObserver,
     operation: Operation,
     started: Instant,
-    status: Option<u16>,
+    /// The answer's, once there is one.
+    pub(crate) status: Option<u16>,
 }
 
 impl<'a> Count<'a> {
-    fn start(observer: &'a dyn RequestObserver, operation: Operation) -> Self {
+    pub(crate) fn start(observer: &'a dyn RequestObserver, operation: Operation) -> Self {
         Self { observer, operation, started: Instant::now(), status: None }
     }
 }

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::{
     server::{Answer, Ca, Call, Server},
-    world::{CHALLENGE, World, any_secret, challenge, challenging, current, tokens},
+    world::{CHALLENGE, World, any_secret, application, by_secret, challenge, challenging, current, tokens},
 };
 
 fn form(call: &Call) -> BTreeMap<String, String> {
@@ -45,11 +45,9 @@ async fn a_workload_identity_sends_the_projected_token_trimmed() {
     std::fs::write(file.path(), "eyJ.projected.token\n").unwrap();
     let mut world = World::new(any_secret).await;
     world.identity = IdentityConfig::WorkloadIdentity {
-        tenant_id: "broker-tenant".to_owned(),
-        client_id: "broker-client".to_owned(),
+        application: application("vault-tenant", "vault-client"),
         token_file: file.path().to_owned(),
-    }
-    .for_vault(Some("vault-tenant"), Some("vault-client"));
+    };
     world.reader().read(&current("db")).await.unwrap();
     let call = &world.entra.calls()[0];
     assert_eq!(call.target, "/vault-tenant/oauth2/v2.0/token");
@@ -68,11 +66,8 @@ async fn a_token_file_that_appears_later_needs_no_restart() {
     let directory = tempfile::tempdir().unwrap();
     let token_file = directory.path().join("token");
     let mut world = World::new(any_secret).await;
-    world.identity = IdentityConfig::WorkloadIdentity {
-        tenant_id: "t".to_owned(),
-        client_id: "c".to_owned(),
-        token_file: token_file.clone(),
-    };
+    world.identity =
+        IdentityConfig::WorkloadIdentity { application: application("t", "c"), token_file: token_file.clone() };
     let reader = world.reader();
     let error = reader.read(&current("db")).await.unwrap_err();
     let named = token_file.display().to_string();
@@ -146,11 +141,7 @@ async fn vaults_read_as_the_same_identity_share_its_sign_in() {
         let cloud = keyward_crds::azure_key_vault::Cloud::AzurePublic;
         vaults.connect(&world.vault.origin, cloud, identity, world.seen.clone()).unwrap()
     };
-    let readers = [
-        connect(&world.identity),
-        connect(&world.identity),
-        connect(&world.identity.clone().for_vault(None, Some("client-2"))),
-    ];
+    let readers = [connect(&world.identity), connect(&world.identity), connect(&by_secret("tenant-1", "client-2"))];
     for reader in &readers {
         reader.read(&current("db")).await.unwrap();
     }
@@ -197,7 +188,7 @@ async fn an_authority_s_redirect_carries_no_secret_elsewhere() {
 #[tokio::test]
 async fn an_identity_that_cannot_be_is_refused_before_anything_is_sent() {
     let mut world = World::new(any_secret).await;
-    world.identity = world.identity.clone().for_vault(Some("ten/ant"), None);
+    world.identity = by_secret("ten/ant", "client-1");
     let error = world.try_reader().err().unwrap();
     assert!(matches!(&error, ConnectError::Identity { .. }));
     assert!(error.to_string().contains("ten/ant") && !error.to_string().contains("kwcanary"), "{error}");

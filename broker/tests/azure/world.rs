@@ -13,7 +13,7 @@ use keyward_broker::{
     object::ObjectId,
     vault::{
         azure::{AzureConfig, AzureVaults, ConnectError},
-        credential::IdentityConfig,
+        credential::{Application, IdentityConfig, SecretSource},
         observe::{Operation, RequestObserver},
         reader::AzureVault,
         transport::Roots,
@@ -68,22 +68,21 @@ impl World {
         let mut ca_file = NamedTempFile::new().unwrap();
         ca_file.write_all(ca.pem().as_bytes()).unwrap();
         let (vault, entra) = (Server::start(ca, vault).await, Server::start(ca, entra).await);
-        let identity = IdentityConfig::ClientSecret {
-            tenant_id: "tenant-1".to_owned(),
-            client_id: "client-1".to_owned(),
-            secret: "kwcanary client secret".into(),
-        };
+        let identity = by_secret("tenant-1", "client-1");
         Self { vault, entra, seen: Arc::default(), timeout: Duration::from_secs(15), identity, ca_file }
     }
 
     pub(crate) fn vaults(&self) -> AzureVaults {
-        let config = AzureConfig {
+        AzureVaults::new(self.config(), self.seen.clone()).unwrap()
+    }
+
+    pub(crate) fn config(&self) -> AzureConfig {
+        AzureConfig {
             authority_host: Some(self.entra.origin.clone()),
             roots: Roots::Only(self.ca_file.path().to_owned()),
             timeout: self.timeout,
             ..AzureConfig::default()
-        };
-        AzureVaults::new(config, self.seen.clone()).unwrap()
+        }
     }
 
     pub(crate) fn try_reader(&self) -> Result<AzureVault, ConnectError> {
@@ -98,6 +97,15 @@ impl World {
     pub(crate) fn vault_calls(&self) -> Vec<(String, Option<String>)> {
         self.vault.calls().into_iter().map(|call| (call.target, call.authorization)).collect()
     }
+}
+
+pub(crate) fn application(tenant_id: &str, client_id: &str) -> Application {
+    Application { tenant_id: tenant_id.to_owned(), client_id: client_id.to_owned() }
+}
+
+pub(crate) fn by_secret(tenant_id: &str, client_id: &str) -> IdentityConfig {
+    let secret = SecretSource::Held("kwcanary client secret".into());
+    IdentityConfig::ClientSecret { application: application(tenant_id, client_id), secret }
 }
 
 /// Counts every request by what it was and how it was answered.

@@ -53,7 +53,7 @@ pub struct BudgetSpec {
 }
 
 /// `spec.cloud`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 pub enum Cloud {
     /// `vault.azure.net`
     AzurePublic,
@@ -61,14 +61,40 @@ pub enum Cloud {
     AzureUSGovernment,
     /// `vault.azure.cn`
     AzureChina,
+    /// Another, such as Azure Stack, as the broker's settings describe it.
+    AzureCustom,
 }
 
-/// `spec.identity`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// `spec.identity`. What goes with which type is the broker's to check: a schema says it badly.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdentitySpec {
-    /// The application (client) id to sign in as, by the broker's own kind of credential.
-    pub client_id: String,
+    /// How the identity proves itself; as the broker's own does where absent.
+    #[serde(rename = "type")]
+    pub identity_type: Option<IdentityType>,
+    /// The application (client) id; the broker's own where absent and not demanded.
+    pub client_id: Option<String>,
+    /// A managed identity's object (principal) id, instead of its client id.
+    pub object_id: Option<String>,
+    /// A managed identity's ARM resource id, instead of its client id.
+    pub resource_id: Option<String>,
+    /// The Entra tenant: the same as `spec.tenantId`, which may stand here too.
+    pub tenant_id: Option<String>,
+    /// The directory with its secret or certificate, below the one that the broker was given for all of them.
+    pub secret_name: Option<String>,
+}
+
+/// `spec.identity.type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+pub enum IdentityType {
+    /// The service account's token, federated.
+    WorkloadIdentity,
+    /// An identity of the machine.
+    ManagedIdentity,
+    /// An application's secret.
+    ClientSecret,
+    /// An application's certificate.
+    ClientCertificate,
 }
 
 /// `spec.namespaces`: a namespace is admitted by either part.
@@ -107,6 +133,21 @@ mod tests {
         .unwrap();
         assert_eq!(spec.namespaces.names, ["shop", "team-*"]);
         assert_eq!(spec.objects.unwrap()[0].types, Some(vec![ObjectType::Secret]));
+    }
+
+    #[test]
+    fn an_identity_of_each_type_is_read() {
+        let spec: AzureKeyVaultSpec = serde_saphyr::from_str(
+            "vaultName: acme\ncloud: AzureCustom\nidentity: {type: ManagedIdentity, resourceId: /subscriptions/s}\n",
+        )
+        .unwrap();
+        let identity = spec.identity.unwrap();
+        assert_eq!(identity.identity_type, Some(IdentityType::ManagedIdentity));
+        assert_eq!(identity.resource_id.as_deref(), Some("/subscriptions/s"));
+        for bad in ["{type: Certificate}", "{clientID: c}", "{secret: s}"] {
+            let text = format!("vaultName: acme\nidentity: {bad}\n");
+            assert!(serde_saphyr::from_str::<AzureKeyVaultSpec>(&text).is_err(), "{bad}");
+        }
     }
 
     #[test]

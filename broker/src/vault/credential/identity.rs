@@ -1,108 +1,149 @@
-//! One identity at one authority: an SDK credential that can be replaced.
+//! One identity at one authority for one audience: its token, and who waits for the next.
 //!
-//! `azure_identity` keeps a token until shortly before it expires and has no way to let go of it. Where a vault refuses
-//! a token that should still hold (revoked, keys rolled, clock), the credential itself is built anew.
+//! Every SDK client asks here. One sign-in runs at a time, on a task of its own, whoever waits and whoever gives up.
+//! A token that still holds is given out while the next one is fetched, so nobody waits for a slow authority without
+//! need; an authority that fails is asked again after a growing pause and not by every read.
+
+mod pause;
+mod state;
+mod status;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use azure_core::{
-    cloud::CustomConfiguration,
-    credentials::{Secret, TokenCredential},
-    error::ErrorKind,
-    http::{ClientOptions, RetryOptions, Transport},
+    credentials::{AccessToken, TokenCredential},
+    time::OffsetDateTime,
 };
-use azure_identity::{
-    ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
-};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
-use super::{IdentityConfig, assertion::TokenFile};
-use crate::vault::origin::Origin;
+use self::state::{Need, State, Step};
+use super::SignInError;
 
-/// At most one renewal in this time: a vault that refuses every token must not turn each read into a sign-in.
-pub(super) const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+pub(super) use self::state::REFRESH_AHEAD;
+use self::state::{Failure, Outcome};
+pub use self::status::{IdentityStatus, Named};
 
-type Build = Box<dyn Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync>;
+/// At most one renewal in this time: a vault that refuses every token must not turn each read into a sign-in. And a
+/// token younger than this counts as fresh.
+pub(crate) const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 
-/// A credential for all who act as one identity.
+/// A token for all who act as one identity.
 pub(crate) struct Identity {
-    build: Build,
+    named: Named,
+    scope: String,
+    source: Arc<dyn TokenCredential>,
     pause: Duration,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// Aborted with the identity.
+    sign_ins: Mutex<JoinSet<()>>,
 }
 
-struct State {
-    credential: Arc<dyn TokenCredential>,
-    generation: u64,
-    renewed: Option<Instant>,
+/// What came of asking for a fresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// The token in use was fetched moments ago, now or before: what a vault says to it is its answer.
+    Fresh,
+    /// No fresh token is to be had: what a vault says to the old one proves nothing new.
+    Stale,
 }
 
 impl Identity {
-    /// Signs in at `authority` by way of `transport`. Nothing is sent before a token is needed.
-    pub(crate) fn new(config: &IdentityConfig, authority: &Origin, transport: &Transport) -> azure_core::Result<Self> {
-        let (config, authority, transport) = (config.clone(), authority.clone(), transport.clone());
-        Self::built_by(Box::new(move || sign_in(&config, &authority, &transport)), RENEWAL_PAUSE)
+    /// Gets its tokens for `audience` from `source`, which must not keep them. Nothing is sent before one is needed.
+    pub(crate) fn new(named: Named, audience: &str, source: Arc<dyn TokenCredential>) -> Self {
+        Self::renewed_each(RENEWAL_PAUSE, named, audience, source)
     }
 
-    pub(super) fn built_by(build: Build, pause: Duration) -> azure_core::Result<Self> {
-        let state = State { credential: build()?, generation: 0, renewed: None };
-        Ok(Self { build, pause, state: Mutex::new(state) })
+    pub(super) fn renewed_each(
+        pause: Duration,
+        named: Named,
+        audience: &str,
+        source: Arc<dyn TokenCredential>,
+    ) -> Self {
+        let scope = format!("{}/.default", audience.trim_end_matches('/'));
+        Self { named, scope, source, pause, state: Arc::default(), sign_ins: Mutex::default() }
     }
 
-    /// The credential to ask for a token, and its generation.
-    pub(super) fn current(&self) -> (u64, Arc<dyn TokenCredential>) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.generation, state.credential.clone())
+    /// The only scope that tokens are given for.
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
     }
 
-    /// Lets go of the tokens of generation `seen`, one of which a vault refused. Nothing happens where somebody else
-    /// has done so, or did a moment ago.
-    pub(super) fn renew(&self, seen: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = state.renewed.is_some_and(|renewed| renewed.elapsed() < self.pause);
-        if state.generation != seen || recent {
-            return;
+    /// A token and its generation. `refused` is the generation of a token that a vault refused although it should
+    /// still hold (revoked, keys rolled, clock): it is not given again unless it was itself a replacement a moment ago.
+    pub(super) async fn token(&self, refused: Option<u64>) -> azure_core::Result<(u64, AccessToken)> {
+        let outcome = self.outcome(refused.map_or(Need::Any, Need::NewerThan)).await;
+        outcome.map_err(azure_core::Error::from)
+    }
+
+    /// After a vault said no to a good token, as it does when rights were taken or not yet given: fetches a token anew,
+    /// unless the one in use is fresh. The old one stays in use where no new one is to be had.
+    pub(crate) async fn renew_now(&self) -> Renewal {
+        match self.outcome(Need::Fresh).await {
+            Ok(_) => Renewal::Fresh,
+            Err(_) => Renewal::Stale,
         }
-        // The same configuration was accepted before; were it refused now, the old credential still serves.
-        if let Ok(credential) = (self.build)() {
-            *state = State { credential, generation: seen + 1, renewed: Some(Instant::now()) };
+    }
+
+    /// For metrics.
+    pub(crate) fn status(&self) -> IdentityStatus {
+        self.lock().status(&self.named)
+    }
+
+    async fn outcome(&self, need: Need) -> Outcome {
+        let mut ended = {
+            let mut state = self.lock();
+            match state.step(need, self.pause, Instant::now(), OffsetDateTime::now_utc()) {
+                Step::Use(token) => return Ok(token),
+                Step::UseAndRenew(token) => {
+                    self.sign_in(&mut state);
+                    return Ok(token);
+                }
+                Step::Refuse(failure) => return Err(failure),
+                Step::Wait => {
+                    if matches!(need, Need::NewerThan(_)) {
+                        state.renewal_begins(Instant::now());
+                    }
+                    self.sign_in(&mut state)
+                }
+            }
+        };
+        let outcome = ended.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        outcome.unwrap_or_else(|| Err(Failure::from(azure_core::Error::from(SignInError::Interrupted))))
+    }
+
+    /// Joins the sign-in under way, or begins one.
+    fn sign_in(&self, state: &mut State) -> watch::Receiver<Option<Outcome>> {
+        if let Some(ended) = state.under_way() {
+            return ended;
         }
+        let (tell, ended) = watch::channel(None);
+        state.begin(ended.clone());
+        let (source, scope, shared) = (Arc::clone(&self.source), self.scope.clone(), Arc::clone(&self.state));
+        let mut sign_ins = self.sign_ins.lock().unwrap_or_else(PoisonError::into_inner);
+        while sign_ins.try_join_next().is_some() {}
+        sign_ins.spawn(async move {
+            let received = source.get_token(&[&scope], None).await;
+            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let outcome = state.settle(received, Instant::now(), OffsetDateTime::now_utc(), pause::fraction());
+            tell.send_replace(Some(outcome));
+        });
+        ended
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").finish_non_exhaustive()
+        f.debug_struct("Identity").field("named", &self.named).finish_non_exhaustive()
     }
 }
 
-fn sign_in(
-    config: &IdentityConfig,
-    authority: &Origin,
-    transport: &Transport,
-) -> azure_core::Result<Arc<dyn TokenCredential>> {
-    let mut cloud = CustomConfiguration::default();
-    cloud.authority_host = authority.to_string();
-    let client_options = ClientOptions {
-        transport: Some(transport.clone()),
-        retry: RetryOptions::none(),
-        cloud: Some(Arc::new(cloud.into())),
-        ..ClientOptions::default()
-    };
-    match config.clone() {
-        IdentityConfig::WorkloadIdentity { tenant_id, client_id, token_file } => {
-            let options = ClientAssertionCredentialOptions { client_options };
-            Ok(ClientAssertionCredential::new(tenant_id, client_id, TokenFile(token_file), Some(options))?)
-        }
-        IdentityConfig::ClientSecret { tenant_id, client_id, secret } => {
-            let text = secret.expose_str().ok_or_else(|| {
-                azure_core::Error::with_message(ErrorKind::Credential, "the client secret is not UTF-8")
-            })?;
-            let options = ClientSecretCredentialOptions { client_options };
-            Ok(ClientSecretCredential::new(&tenant_id, client_id, Secret::new(text.to_owned()), Some(options))?)
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

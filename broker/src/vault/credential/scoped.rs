@@ -13,13 +13,10 @@ use azure_core::{
     Error,
     credentials::{AccessToken, TokenCredential, TokenRequestOptions},
     error::ErrorKind,
-    time::{Duration, OffsetDateTime},
+    time::OffsetDateTime,
 };
 
-use super::Identity;
-
-/// From this long before a token's end the SDK asks for the next one of its own accord.
-const REFRESH_AHEAD: Duration = Duration::minutes(5);
+use super::{Identity, identity::REFRESH_AHEAD};
 
 /// A challenge named a resource that no token is given for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +27,6 @@ pub(crate) struct ForeignScope;
 /// after a 401.
 #[derive(Debug)]
 pub(crate) struct ScopedCredential {
-    scope: String,
     identity: Arc<Identity>,
     last: Mutex<Option<Given>>,
     challenged_foreign: AtomicBool,
@@ -43,10 +39,9 @@ struct Given {
 }
 
 impl ScopedCredential {
-    /// Gives `identity`'s tokens for `audience` and nothing else.
-    pub(crate) fn new(audience: &str, identity: Arc<Identity>) -> Self {
-        let scope = format!("{audience}/.default");
-        Self { scope, identity, last: Mutex::new(None), challenged_foreign: AtomicBool::new(false) }
+    /// Gives `identity`'s tokens for its audience and nothing else.
+    pub(crate) fn new(identity: Arc<Identity>) -> Self {
+        Self { identity, last: Mutex::new(None), challenged_foreign: AtomicBool::new(false) }
     }
 
     /// Whether a token was given: from then on the client knows its scope and needs no challenge.
@@ -72,17 +67,13 @@ impl TokenCredential for ScopedCredential {
     async fn get_token(
         &self,
         scopes: &[&str],
-        options: Option<TokenRequestOptions<'_>>,
+        _options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
-        if scopes != [self.scope.as_str()] {
+        if scopes != [self.identity.scope()] {
             self.challenged_foreign.store(true, Ordering::Relaxed);
             return Err(Error::new(ErrorKind::Credential, ForeignScope));
         }
-        if let Some(generation) = self.refused() {
-            self.identity.renew(generation);
-        }
-        let (generation, credential) = self.identity.current();
-        let token = credential.get_token(scopes, options).await?;
+        let (generation, token) = self.identity.token(self.refused()).await?;
         let given = Given { generation, expires_on: token.expires_on };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(given);
         Ok(token)
@@ -91,35 +82,18 @@ impl TokenCredential for ScopedCredential {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
 
-    use super::{super::identity::RENEWAL_PAUSE, *};
+    use super::{
+        super::{identity::RENEWAL_PAUSE, testing::Counting},
+        *,
+    };
 
-    const NO_PAUSE: std::time::Duration = std::time::Duration::ZERO;
-    const AUDIENCE: &str = "https://vault.azure.net";
     const SCOPE: &[&str] = &["https://vault.azure.net/.default"];
+    const HOUR: i64 = 3_600;
 
-    /// Like `azure_identity`'s: one token for its whole life.
-    #[derive(Debug)]
-    struct Fixed {
-        token: String,
-        life: Duration,
-    }
-
-    #[async_trait]
-    impl TokenCredential for Fixed {
-        async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
-            Ok(AccessToken::new(self.token.clone(), OffsetDateTime::now_utc() + self.life))
-        }
-    }
-
-    fn identity(life: Duration, pause: std::time::Duration) -> Arc<Identity> {
-        let count = AtomicUsize::new(0);
-        let build = Box::new(move || {
-            let token = count.fetch_add(1, Ordering::Relaxed).to_string();
-            Ok(Arc::new(Fixed { token, life }) as Arc<dyn TokenCredential>)
-        });
-        Arc::new(Identity::built_by(build, pause).unwrap())
+    fn identity(life: i64, pause: Duration) -> Arc<Identity> {
+        Counting::living(life).identity(pause)
     }
 
     async fn token(credential: &ScopedCredential) -> String {
@@ -135,7 +109,7 @@ mod tests {
             &["https://vault.azure.net/.default https://graph.microsoft.com/.default"],
             &[],
         ] {
-            let credential = ScopedCredential::new(AUDIENCE, identity(Duration::HOUR, NO_PAUSE));
+            let credential = ScopedCredential::new(identity(HOUR, Duration::ZERO));
             assert!(credential.get_token(scopes, None).await.is_err(), "{scopes:?}");
             assert!(credential.was_misled() && !credential.has_signed_in());
         }
@@ -143,31 +117,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_comes_back_early_gets_a_fresh_token() {
-        let credential = ScopedCredential::new(AUDIENCE, identity(Duration::HOUR, NO_PAUSE));
-        for expected in ["0", "1", "2"] {
+        let credential = ScopedCredential::new(identity(HOUR, Duration::ZERO));
+        for expected in ["1", "2", "3"] {
             assert_eq!(token(&credential).await, expected, "each one before was refused");
         }
     }
 
     #[tokio::test]
     async fn tokens_are_not_renewed_in_quick_succession() {
-        let credential = ScopedCredential::new(AUDIENCE, identity(Duration::HOUR, RENEWAL_PAUSE));
-        for expected in ["0", "1", "1"] {
+        let credential = ScopedCredential::new(identity(HOUR, RENEWAL_PAUSE));
+        for expected in ["1", "2", "2"] {
             assert_eq!(token(&credential).await, expected);
         }
     }
 
     #[tokio::test]
     async fn a_client_that_comes_back_near_the_end_is_no_sign_of_a_refusal() {
-        let credential = ScopedCredential::new(AUDIENCE, identity(Duration::minutes(4), NO_PAUSE));
-        assert_eq!((token(&credential).await, token(&credential).await), ("0".to_owned(), "0".to_owned()));
+        let credential = ScopedCredential::new(identity(240, RENEWAL_PAUSE));
+        assert_eq!((token(&credential).await, token(&credential).await), ("1".to_owned(), "1".to_owned()));
     }
 
     #[tokio::test]
     async fn other_clients_of_an_identity_profit_from_a_renewal() {
-        let identity = identity(Duration::HOUR, NO_PAUSE);
-        let [one, two] = [(); 2].map(|()| ScopedCredential::new(AUDIENCE, identity.clone()));
-        assert_eq!((token(&one).await, token(&two).await), ("0".to_owned(), "0".to_owned()));
+        let identity = identity(HOUR, Duration::ZERO);
+        let [one, two] = [(); 2].map(|()| ScopedCredential::new(identity.clone()));
         assert_eq!((token(&one).await, token(&two).await), ("1".to_owned(), "1".to_owned()));
+        assert_eq!((token(&one).await, token(&two).await), ("2".to_owned(), "2".to_owned()));
     }
 }

@@ -45,18 +45,25 @@ pub enum HttpClientError {
 
 /// Builds a client whose every call, body included, ends within `timeout`.
 pub fn http_client(roots: &Roots, timeout: Duration) -> Result<reqwest::Client, HttpClientError> {
+    Ok(bounded(roots, timeout)?.https_only(true).build()?)
+}
+
+/// The same for endpoints on this machine, which speak plain HTTP too: whoever uses it has looked at the address.
+pub(crate) fn local_client(roots: &Roots, timeout: Duration) -> Result<reqwest::Client, HttpClientError> {
+    Ok(bounded(roots, timeout)?.build()?)
+}
+
+fn bounded(roots: &Roots, timeout: Duration) -> Result<reqwest::ClientBuilder, HttpClientError> {
     let builder = reqwest::Client::builder()
-        .https_only(true)
         .no_proxy()
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT.min(timeout))
         .timeout(timeout);
-    let builder = match roots {
+    Ok(match roots {
         Roots::System => builder,
         Roots::SystemAnd(path) => builder.tls_certs_merge(certificates(path)?),
         Roots::Only(path) => builder.tls_certs_only(certificates(path)?),
-    };
-    Ok(builder.build()?)
+    })
 }
 
 fn certificates(path: &PathBuf) -> Result<Vec<Certificate>, HttpClientError> {

@@ -1,0 +1,192 @@
+//! The cache against a vault in memory.
+
+use std::time::Duration;
+
+use tokio::{task::JoinHandle, time::advance};
+
+use super::*;
+use crate::{
+    object::Object,
+    policy::testing,
+    vault::testing::{FakeVault, secret},
+};
+
+struct Fixture {
+    cache: ObjectCache,
+    fake: FakeVault,
+    vault: Arc<OpenVault>,
+}
+
+fn fixture(spec: &str) -> Fixture {
+    let fake = FakeVault::with_secrets(100);
+    let (_, vault) = fake.open(&testing::vault(spec));
+    Fixture { cache: ObjectCache::new(1 << 20, TaskTracker::new()), fake, vault }
+}
+
+const ACME: &str = "{vaultName: acme, pollInterval: 60s, maxStale: 1h}";
+
+impl Fixture {
+    fn key(&self, name: &str) -> CacheKey {
+        CacheKey { vault: Arc::clone(self.vault.id()), object: Arc::new(secret(name)) }
+    }
+
+    fn ask(&self, name: &str) -> JoinHandle<Result<Served, LoadError>> {
+        let (cache, vault, key) = (self.cache.clone(), Arc::clone(&self.vault), self.key(name));
+        tokio::spawn(async move { cache.get(&key, &vault).await })
+    }
+
+    async fn value(&self, name: &str) -> Result<String, LoadError> {
+        self.cache.get(&self.key(name), &self.vault).await.map(|served| text(&served.entry))
+    }
+
+    async fn check(&self, name: &str) -> Result<Checked, LoadError> {
+        self.cache.check(&self.key(name), &self.vault, Class::ChangeCheck).await
+    }
+}
+
+fn text(entry: &Entry) -> String {
+    let Object::Secret(value) = &entry.object else { panic!("a secret") };
+    value.expose_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn ten_thousand_at_once_cost_one_read() {
+    let all = fixture(ACME);
+    all.fake.shut();
+    let waiting: Vec<_> = (0..10_000).map(|_| all.ask("s1")).collect();
+    all.fake.arrived(1).await;
+    all.fake.let_in(1);
+    for one in waiting {
+        assert!(one.await.unwrap().is_ok());
+    }
+    assert_eq!(all.fake.take_calls(), ["get s1"]);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_restart_the_read() {
+    let all = fixture(ACME);
+    all.fake.shut();
+    let first = all.ask("s1");
+    all.fake.arrived(1).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    let second = all.ask("s1");
+    all.fake.let_in(1);
+    assert!(second.await.unwrap().is_ok());
+    assert_eq!(all.fake.take_calls(), ["get s1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_shared_and_remembered_for_a_moment() {
+    let all = fixture(ACME);
+    for (calls, wait) in [(vec!["get none"], 1), (vec![], 10), (vec!["get none"], 0)] {
+        assert!(matches!(all.value("none").await, Err(LoadError::Read(ReadError::NotFound))));
+        assert_eq!(all.fake.take_calls(), calls);
+        advance(Duration::from_secs(wait)).await;
+    }
+    all.fake.set("none");
+    advance(Duration::from_secs(10)).await;
+    assert_eq!(all.value("none").await.unwrap(), "kwcanary-none-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_identity_counts_once_a_new_token_is_refused_too() {
+    let all = fixture(ACME);
+    all.fake.outage(Some(ReadError::Forbidden("ForbiddenByRbac".into())));
+    assert!(matches!(all.value("s1").await, Err(LoadError::Read(ReadError::Forbidden(_)))));
+    assert_eq!(all.fake.take_calls(), ["get s1", "renew", "get s1"]);
+}
+
+/// moka's own `insert` and `invalidate` do not stop a load that is under way: its older value lands behind them.
+#[tokio::test]
+async fn a_load_that_moka_has_under_way_outlives_an_invalidation() {
+    let (cache, door) = (Cache::<u8, u8>::new(10), Arc::new(tokio::sync::Notify::new()));
+    let (loading, opened) = (cache.clone(), Arc::clone(&door));
+    let load = tokio::spawn(async move {
+        loading
+            .get_with(1, async {
+                opened.notified().await;
+                1
+            })
+            .await
+    });
+    tokio::task::yield_now().await;
+    cache.invalidate(&1).await;
+    door.notify_one();
+    load.await.unwrap();
+    assert_eq!(cache.get(&1).await, Some(1), "should this fail, moka has become better and `flights` could be simpler");
+}
+
+#[tokio::test]
+async fn an_older_value_never_lands_behind_a_newer_one() {
+    let all = fixture(ACME);
+    all.fake.shut();
+    let cold = all.ask("s1");
+    all.fake.arrived(1).await;
+    // The first read has its answer and is slow to bring it; now a check is made of the value that came after.
+    all.fake.set("s1");
+    let check = {
+        let (cache, vault, key) = (all.cache.clone(), Arc::clone(&all.vault), all.key("s1"));
+        tokio::spawn(async move { cache.check(&key, &vault, Class::ChangeCheck).await })
+    };
+    tokio::task::yield_now().await;
+    assert_eq!(all.fake.take_calls(), ["get s1"], "the check waits for the read that began before it");
+    all.fake.let_in(2);
+    assert_eq!(text(&cold.await.unwrap().unwrap().entry), "kwcanary-s1-1");
+    assert_eq!(check.await.unwrap().unwrap(), Checked::Changed);
+    assert_eq!(all.value("s1").await.unwrap(), "kwcanary-s1-2");
+}
+
+#[tokio::test]
+async fn a_replica_that_lags_behind_takes_nothing_back() {
+    let all = fixture(ACME);
+    all.fake.set("s1");
+    assert_eq!(all.value("s1").await.unwrap(), "kwcanary-s1-2");
+    all.fake.lag("s1");
+    assert_eq!(all.check("s1").await.unwrap(), Checked::Same);
+    assert_eq!(all.value("s1").await.unwrap(), "kwcanary-s1-2");
+    assert_eq!(all.cache.totals().older, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_vault_cannot_confirm_is_served_as_stale_and_then_not_at_all() {
+    let all = fixture(ACME);
+    all.value("s1").await.unwrap();
+    all.fake.outage(Some(ReadError::Unreachable("status 503".into())));
+    let fresh = all.vault.settings().fresh_for();
+    advance(fresh + Duration::from_secs(60)).await;
+    let served = all.cache.get(&all.key("s1"), &all.vault).await.unwrap();
+    assert_eq!(served.stale.map(|stale| stale.as_secs()), Some(60));
+    assert_eq!(all.fake.take_calls(), ["get s1"], "nobody who asks waits for a vault that is down");
+    advance(Duration::from_secs(3_600)).await;
+    assert!(matches!(all.value("s1").await, Err(LoadError::Read(ReadError::Unreachable(_)))));
+    all.fake.outage(None);
+    advance(Duration::from_secs(2)).await;
+    assert!(all.cache.get(&all.key("s1"), &all.vault).await.unwrap().stale.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_waits_for_the_budget_is_given_up_with_its_last_caller() {
+    let all = fixture("{vaultName: acme, budget: {requestsPer10Seconds: 10}}");
+    for name in ["s1", "s2", "s3", "s4", "s5"] {
+        all.value(name).await.unwrap();
+    }
+    all.fake.take_calls();
+    let late = tokio::time::timeout(Duration::from_millis(100), all.value("s6")).await;
+    assert!(late.is_err(), "the budget is spent");
+    advance(Duration::from_secs(60)).await;
+    assert_eq!(all.fake.take_calls(), Vec::<String>::new());
+    assert!(all.value("s6").await.is_ok());
+}
+
+#[tokio::test]
+async fn the_bound_holds_and_totals_add_up() {
+    let all = Fixture { cache: ObjectCache::new(4 * 600, TaskTracker::new()), ..fixture(ACME) };
+    for n in 0..20 {
+        all.value(&format!("s{n}")).await.unwrap();
+    }
+    all.cache.settle().await;
+    let totals = all.cache.totals();
+    assert!(totals.bytes <= totals.max_bytes && totals.entries <= 4, "{totals:?}");
+    assert_eq!((totals.hits, totals.misses), (0, 20));
+}
