@@ -1,22 +1,32 @@
-//! What the broker counts. One struct, registered once; state is read at scrape time so that no gauge is forgotten.
+//! What the broker counts and shows.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`series`] | every series: name, labels, meaning |
+//! | `document` | `docs/metrics.md`, made from it |
+//! | [`state`] | what is read from the broker's parts when it is scraped, so that no gauge is forgotten |
+//!
+//! What happens is counted here, in [`Metrics`].
 
-use std::{sync::Arc, time::Duration};
+mod document;
+pub mod series;
+pub mod state;
 
-use arc_swap::ArcSwap;
+use std::time::Duration;
+
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
-    metrics::{
-        counter::{ConstCounter, Counter},
-        family::Family,
-        gauge::ConstGauge,
-        histogram::Histogram,
-    },
-    registry::{Registry, Unit},
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::Registry,
 };
 use tonic::Code;
 
-use crate::{audit::code_name, cache::ObjectCache, policy::Snapshot, vault::origin::Origin};
+pub use document::document;
+
+use crate::{audit::code_name, vault::observe::Operation};
+
+/// What every name begins with.
+pub const PREFIX: &str = "keyward";
 
 /// From half a millisecond, a warm hit on a busy machine, to the longest a caller may wait.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
@@ -24,111 +34,54 @@ const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25
 /// Counters of events.
 #[derive(Debug)]
 pub struct Metrics {
-    resolves: Family<CodeLabel, Counter>,
-    resolve_duration: Histogram,
-    vault_requests: Family<VaultRequestLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    request_duration: Family<MethodLabel, Histogram>,
+    vault_request_duration: Family<OperationLabel, Histogram>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabel {
+struct RequestLabels {
+    method: &'static str,
     code: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct VaultRequestLabels {
-    vault: String,
+struct MethodLabel {
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabel {
     operation: &'static str,
-    status: &'static str,
 }
 
 impl Metrics {
     /// Registers every series of this struct.
     pub fn new(registry: &mut Registry) -> Self {
+        let seconds = || Histogram::new(SECONDS);
         let metrics = Self {
-            resolves: Family::default(),
-            resolve_duration: Histogram::new(SECONDS),
-            vault_requests: Family::default(),
+            requests: Family::default(),
+            request_duration: Family::new_with_constructor(seconds),
+            vault_request_duration: Family::new_with_constructor(seconds),
         };
-        registry.register("resolve", "Resolve requests answered, by gRPC code", metrics.resolves.clone());
-        registry.register_with_unit(
-            "resolve_duration",
-            "Time from a Resolve request to its answer",
-            Unit::Seconds,
-            metrics.resolve_duration.clone(),
-        );
-        registry.register(
-            "vault_requests",
-            "Requests sent to Key Vault, challenges included, by vault, operation and HTTP status (`none` for no answer)",
-            metrics.vault_requests.clone(),
-        );
+        let series = series::REQUESTS;
+        registry.register(series.name, series.help, metrics.requests.clone());
+        let series = series::REQUEST_DURATION;
+        registry.register(series.name, series.help, metrics.request_duration.clone());
+        let series = series::VAULT_REQUEST_DURATION;
+        registry.register(series.name, series.help, metrics.vault_request_duration.clone());
         metrics
     }
 
-    /// One `Resolve` was answered.
-    pub fn resolved(&self, code: Code, took: Duration) {
-        self.resolves.get_or_create(&CodeLabel { code: code_name(code) }).inc();
-        self.resolve_duration.observe(took.as_secs_f64());
+    /// One request to `method`, of a bounded number, was answered.
+    pub fn answered(&self, method: &'static str, code: Code, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { method, code: code_name(code) }).inc();
+        self.request_duration.get_or_create(&MethodLabel { method }).observe(took.as_secs_f64());
     }
 
-    /// One request to a vault was answered with `status`, or with nothing.
-    pub fn vault_request(&self, vault: &Origin, operation: &'static str, status: Option<u16>) {
-        let labels = VaultRequestLabels { vault: vault.to_string(), operation, status: status_label(status) };
-        self.vault_requests.get_or_create(&labels).inc();
-    }
-}
-
-/// The statuses that Key Vault is known to send, each by itself: whatever a server makes up, labels stay few.
-fn status_label(status: Option<u16>) -> &'static str {
-    match status {
-        None => "none",
-        Some(200) => "200",
-        Some(401) => "401",
-        Some(403) => "403",
-        Some(404) => "404",
-        Some(408) => "408",
-        Some(429) => "429",
-        Some(500) => "500",
-        Some(503) => "503",
-        Some(504) => "504",
-        Some(_) => "other",
-    }
-}
-
-/// The cache's and the manifests' state, read when scraped.
-pub struct State {
-    /// What is held.
-    pub cache: ObjectCache,
-    /// What the manifests say.
-    pub snapshot: Arc<ArcSwap<Snapshot>>,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").finish_non_exhaustive()
-    }
-}
-
-impl Collector for State {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let totals = self.cache.totals();
-        let snapshot = self.snapshot.load();
-        for (name, help, count) in [
-            ("cache_hits", "Objects answered from memory", totals.hits),
-            ("cache_misses", "Objects that had to be waited for", totals.misses),
-        ] {
-            let metric = ConstCounter::new(count);
-            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
-        }
-        for (name, help, value) in [
-            ("cache_entries", "Objects held", totals.entries),
-            ("cache_max_bytes", "The bound on the cache's estimated memory", totals.max_bytes),
-            ("cache_bytes", "Estimated memory of the objects held", totals.bytes),
-            ("secrets", "AzureKeyVaultSecrets that hold", snapshot.secrets().count() as u64),
-            ("manifest_problems", "Manifests that do not hold", snapshot.problems().len() as u64),
-        ] {
-            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
-        }
-        Ok(())
+    /// One request to a vault ended.
+    pub fn vault_request(&self, operation: Operation, took: Duration) {
+        let label = OperationLabel { operation: operation.as_str() };
+        self.vault_request_duration.get_or_create(&label).observe(took.as_secs_f64());
     }
 }

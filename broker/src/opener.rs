@@ -1,18 +1,14 @@
-//! Opens vaults through the Azure SDK for [`crate::readers`]: whose identity, which requests are counted.
+//! Opens vaults through the Azure SDK for [`crate::readers`]: by whose identity.
 
 mod identities;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 pub use self::identities::{Identities, Unavailable};
 use crate::{
     policy::VaultEntry,
     readers::{Open, VaultObserver},
-    vault::{
-        ReadError, VaultReader,
-        azure::AzureVaults,
-        observe::{Operation, RequestObserver},
-    },
+    vault::{ReadError, VaultReader, azure::AzureVaults},
 };
 
 /// Opens by the broker's identity, or that of the vault's declaration.
@@ -32,11 +28,5 @@ impl Open for AzureOpener {
             Ok(reader) => Ok(Arc::new(reader)),
             Err(error) => Err(ReadError::NoToken(error.to_string())),
         }
-    }
-}
-
-impl RequestObserver for VaultObserver {
-    fn request(&self, operation: Operation, status: Option<u16>, _took: Duration) {
-        self.count(operation.as_str(), status);
     }
 }

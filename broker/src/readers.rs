@@ -3,10 +3,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -17,7 +15,11 @@ use crate::{
     metrics::Metrics,
     policy::{Declared, Snapshot, VaultEntry, VaultId},
     poll::Progress,
-    vault::{ReadError, VaultReader, origin::Origin},
+    vault::{
+        ReadError, VaultReader,
+        observe::{Operation, RequestObserver, Requests},
+        origin::Origin,
+    },
 };
 
 /// Vaults open at once. Only an administrator can declare more, unless undeclared vaults are open to all.
@@ -32,17 +34,15 @@ pub trait Open: Send + Sync {
 /// Counts the requests sent to one vault.
 #[derive(Debug)]
 pub struct VaultObserver {
-    vault: Origin,
-    requests: AtomicU64,
+    requests: Requests,
     metrics: Arc<Metrics>,
     gate: Arc<Gate>,
 }
 
-impl VaultObserver {
-    /// One request was sent and answered with `status`, or with nothing.
-    pub fn count(&self, operation: &'static str, status: Option<u16>) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.metrics.vault_request(&self.vault, operation, status);
+impl RequestObserver for VaultObserver {
+    fn request(&self, operation: Operation, status: Option<u16>, took: Duration) {
+        self.requests.count(operation, status);
+        self.metrics.vault_request(operation, took);
         if status == Some(401) {
             // A challenge: the call it belongs to is sent again.
             self.gate.debit();
@@ -93,7 +93,12 @@ impl OpenVault {
 
     /// Requests sent to it since it was opened.
     pub fn requests(&self) -> u64 {
-        self.observer.requests.load(Ordering::Relaxed)
+        self.observer.requests.all().map(|(_, count)| count).sum()
+    }
+
+    /// The same, by operation and HTTP status.
+    pub fn requests_by_outcome(&self) -> impl Iterator<Item = ((Operation, &'static str), u64)> + '_ {
+        self.observer.requests.all()
     }
 }
 
@@ -125,8 +130,7 @@ impl Readers {
         let other = open.values().find(|other| other.id.origin == id.origin);
         let gate = other.map_or_else(|| Gate::new(vault.budget), |other| Arc::clone(&other.gate));
         let observer = Arc::new(VaultObserver {
-            vault: vault.origin.clone(),
-            requests: AtomicU64::new(0),
+            requests: Requests::default(),
             metrics: Arc::clone(&self.metrics),
             gate: Arc::clone(&gate),
         });

@@ -16,6 +16,12 @@ pub struct Progress {
     pub checked: Option<Instant>,
     /// Why the last round did not end.
     pub last_error: Option<String>,
+    /// Rounds that ended well since the vault was opened.
+    pub ended_well: u64,
+    /// Rounds that did not.
+    pub failed: u64,
+    /// Changes that they found.
+    pub changes: u64,
     pub(super) secrets: Learned,
     pub(super) keys: Learned,
     pub(super) last_choice: Option<Choice>,

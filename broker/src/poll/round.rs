@@ -76,7 +76,11 @@ impl Rounds {
         let mut progress = vault.progress();
         if error.is_none() {
             (progress.checked, progress.checked_at) = (Some(began), Some(began_at));
+            progress.ended_well += 1;
+        } else {
+            progress.failed += 1;
         }
+        progress.changes += tally.changed;
         progress.last_error.clone_from(&error);
         Refreshed { vault: vault.id().origin.clone(), checked: tally.checked, changed: tally.changed, error }
     }

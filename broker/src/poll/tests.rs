@@ -27,8 +27,6 @@ use crate::{
     },
 };
 
-const INTERVAL: Duration = Duration::from_secs(60);
-
 struct Fixture {
     fake: FakeVault,
     vault: Arc<OpenVault>,
@@ -193,7 +191,7 @@ async fn a_pinned_version_is_checked_by_its_own_read() {
     let version = ObjectVersion::new(&format!("{:032x}", 1)).unwrap();
     let manifest = format!(
         "apiVersion: spv.no/v1\nkind: AzureKeyVaultSecret\nmetadata: {{name: pinned, namespace: shop}}\n\
-         spec: {{vault: {{name: acme, object: {{name: s7, type: secret, version: {version}}}}}}}\n"
+         spec: {{vault: {{name: acme, object: {{name: s7, type: secret, version: '{version}'}}}}}}\n"
     );
     let vault =
         "---\napiVersion: keyward.dev/v1alpha1\nkind: AzureKeyVault\nmetadata: {name: test}\nspec: {vaultName: acme}\n";

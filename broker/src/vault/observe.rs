@@ -1,6 +1,9 @@
 //! What is told about each request that leaves the process, in labels of bounded number.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use azure_core::http::Url;
 
@@ -20,6 +23,10 @@ pub enum Operation {
     GetCertificate,
     /// `GET /keys/…`
     GetKey,
+    /// `GET /secrets`
+    ListSecrets,
+    /// `GET /keys`
+    ListKeys,
     /// `POST /TENANT/oauth2/v2.0/token`
     Token,
     /// Anything else.
@@ -27,15 +34,30 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Each.
+    pub const ALL: [Self; 7] = [
+        Self::GetSecret,
+        Self::GetCertificate,
+        Self::GetKey,
+        Self::ListSecrets,
+        Self::ListKeys,
+        Self::Token,
+        Self::Other,
+    ];
+
     /// Reads it from the path.
     pub fn of(url: &Url) -> Self {
         if url.path().ends_with("/oauth2/v2.0/token") {
             return Self::Token;
         }
-        match url.path_segments().and_then(|mut segments| segments.next()) {
-            Some("secrets") => Self::GetSecret,
-            Some("certificates") => Self::GetCertificate,
-            Some("keys") => Self::GetKey,
+        // Some clients write `//secrets`, and some end with a `/`.
+        let segments: Vec<&str> = url.path().split('/').filter(|segment| !segment.is_empty()).take(2).collect();
+        match segments[..] {
+            ["secrets"] => Self::ListSecrets,
+            ["keys"] => Self::ListKeys,
+            ["secrets", _] => Self::GetSecret,
+            ["certificates", _] => Self::GetCertificate,
+            ["keys", _] => Self::GetKey,
             _ => Self::Other,
         }
     }
@@ -46,9 +68,46 @@ impl Operation {
             Self::GetSecret => "get_secret",
             Self::GetCertificate => "get_certificate",
             Self::GetKey => "get_key",
+            Self::ListSecrets => "list_secrets",
+            Self::ListKeys => "list_keys",
             Self::Token => "token",
             Self::Other => "other",
         }
+    }
+}
+
+/// The statuses that Key Vault is known to send, each by itself: whatever a server makes up, labels stay few.
+const STATUSES: [(Option<u16>, &str); 11] = [
+    (None, "none"),
+    (Some(200), "200"),
+    (Some(401), "401"),
+    (Some(403), "403"),
+    (Some(404), "404"),
+    (Some(408), "408"),
+    (Some(429), "429"),
+    (Some(500), "500"),
+    (Some(503), "503"),
+    (Some(504), "504"),
+    (Some(0), "other"),
+];
+
+/// Requests by operation and status.
+#[derive(Debug, Default)]
+pub struct Requests([[AtomicU64; STATUSES.len()]; Operation::ALL.len()]);
+
+impl Requests {
+    /// One more.
+    pub fn count(&self, operation: Operation, status: Option<u16>) {
+        let known = STATUSES.iter().position(|(known, _)| *known == status);
+        self.0[operation as usize][known.unwrap_or(STATUSES.len() - 1)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Every count that is not zero, with its labels.
+    pub fn all(&self) -> impl Iterator<Item = ((Operation, &'static str), u64)> + '_ {
+        Operation::ALL.into_iter().zip(&self.0).flat_map(|(operation, counts)| {
+            let counts = STATUSES.iter().zip(counts).map(|((_, status), count)| (*status, count.load(Ordering::Relaxed)));
+            counts.filter(|(_, count)| *count > 0).map(move |(status, count)| ((operation, status), count))
+        })
     }
 }
 
@@ -60,6 +119,9 @@ mod tests {
     fn the_operation_is_read_from_the_path() {
         for (path, operation) in [
             ("/secrets/a/", Operation::GetSecret),
+            ("/secrets", Operation::ListSecrets),
+            ("//secrets/", Operation::ListSecrets),
+            ("/keys", Operation::ListKeys),
             ("/certificates/a", Operation::GetCertificate),
             ("/keys/a", Operation::GetKey),
             ("/secrets/oauth2/v2.0/token", Operation::Token),
@@ -68,5 +130,15 @@ mod tests {
         ] {
             assert_eq!(Operation::of(&Url::parse(&format!("https://localhost{path}")).unwrap()), operation, "{path}");
         }
+    }
+
+    #[test]
+    fn what_a_server_makes_up_is_counted_under_one_label() {
+        let requests = Requests::default();
+        for status in [None, Some(200), Some(299), Some(418), Some(200)] {
+            requests.count(Operation::GetSecret, status);
+        }
+        let counted: Vec<_> = requests.all().map(|((_, status), count)| (status, count)).collect();
+        assert_eq!(counted, [("none", 1), ("200", 2), ("other", 2)]);
     }
 }

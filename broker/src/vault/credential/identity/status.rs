@@ -1,5 +1,7 @@
 //! What is told about an identity. Ids are no secrets.
 
+use std::fmt;
+
 use azure_core::time::OffsetDateTime;
 
 /// An identity's name, for metrics and people.
@@ -13,6 +15,19 @@ pub struct Named {
     pub client_id: Option<String>,
     /// The resource its tokens are for.
     pub audience: String,
+}
+
+impl fmt::Display for Named {
+    /// As `client-secret TENANT/CLIENT for https://vault.azure.net`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        match (&self.tenant_id, &self.client_id) {
+            (Some(tenant), Some(client)) => write!(f, " {tenant}/{client}")?,
+            (Some(id), None) | (None, Some(id)) => write!(f, " {id}")?,
+            (None, None) => {}
+        }
+        write!(f, " for {}", self.audience)
+    }
 }
 
 /// An identity at one moment.

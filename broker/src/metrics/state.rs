@@ -1,0 +1,146 @@
+//! What is read from the broker's parts when it is scraped.
+
+mod vaults;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwap;
+use keyward_kit::tls::{ConnectionCounts, ServerTls};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+};
+use time::OffsetDateTime;
+
+use super::series::{self, Kind, Series};
+use crate::{cache::ObjectCache, policy::Snapshot, readers::Readers, vault::azure::AzureVaults};
+
+/// The parts that are looked at.
+pub struct State {
+    /// What is held.
+    pub cache: ObjectCache,
+    /// What the manifests say.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Which vaults are open.
+    pub readers: Arc<Readers>,
+    /// As whom they are read.
+    pub azure: Arc<AzureVaults>,
+    /// The server's certificates.
+    pub tls: ServerTls,
+    /// The server's connections.
+    pub connections: ConnectionCounts,
+}
+
+/// The values of one label set, and its sample.
+type Sample = (Vec<String>, f64);
+
+/// A series and its samples of this moment.
+type Samples = (&'static Series, Vec<Sample>);
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+impl Collector for State {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let parts = [self.cache(), self.manifests(), vaults::samples(self), self.identities(), self.tls()];
+        for (series, samples) in parts.into_iter().flatten() {
+            let kind = if series.kind == Kind::Counter { MetricType::Counter } else { MetricType::Gauge };
+            let mut encoder = encoder.encode_descriptor(series.name, series.help, None, kind)?;
+            for (values, sample) in samples {
+                let labels: Vec<(&str, String)> = series.labels.iter().copied().zip(values).collect();
+                let encoder = encoder.encode_family(&labels)?;
+                if series.kind == Kind::Counter {
+                    ConstCounter::new(sample).encode(encoder)?;
+                } else {
+                    ConstGauge::new(sample).encode(encoder)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn cache(&self) -> Vec<Samples> {
+        let totals = self.cache.totals();
+        vec![
+            one(&series::CACHE_HITS, totals.hits),
+            one(&series::CACHE_STALE_HITS, totals.stale_hits),
+            one(&series::CACHE_MISSES, totals.misses),
+            one(&series::CACHE_REFUSALS, totals.refused),
+            one(&series::CACHE_OLDER, totals.older),
+            one(&series::CACHE_ENTRIES, totals.entries),
+            one(&series::CACHE_BYTES, totals.bytes),
+            one(&series::CACHE_MAX_BYTES, totals.max_bytes),
+        ]
+    }
+
+    fn manifests(&self) -> Vec<Samples> {
+        let snapshot = self.snapshot.load();
+        vec![
+            one(&series::SECRETS, snapshot.secrets().count() as u64),
+            one(&series::MANIFEST_PROBLEMS, snapshot.problems().len() as u64),
+        ]
+    }
+
+    fn identities(&self) -> Vec<Samples> {
+        let (mut ages, mut expiries, mut sign_ins) = (Vec::new(), Vec::new(), Vec::new());
+        let now = OffsetDateTime::now_utc();
+        for identity in self.azure.identities() {
+            let name = identity.named.to_string();
+            if let Some(fetched) = identity.token_fetched {
+                ages.push((vec![name.clone()], (now - fetched).as_seconds_f64().max(0.0)));
+            }
+            if let Some(expires) = identity.token_expires {
+                expiries.push((vec![name.clone()], number(expires.unix_timestamp().unsigned_abs())));
+            }
+            for (outcome, count) in [("ok", identity.sign_ins), ("failed", identity.failures)] {
+                sign_ins.push((vec![name.clone(), outcome.to_owned()], number(count)));
+            }
+        }
+        vec![(&series::TOKEN_AGE, ages), (&series::TOKEN_EXPIRY, expiries), (&series::SIGN_INS, sign_ins)]
+    }
+
+    fn tls(&self) -> Vec<Samples> {
+        let mut expiries = Vec::new();
+        if let Some(expiry) = self.tls.expiry() {
+            expiries.push((vec!["server".to_owned()], unix(expiry.leaf)));
+            let authorities = expiry.authorities.into_iter().enumerate();
+            expiries.extend(authorities.map(|(n, ends)| (vec![format!("ca-{n}")], unix(ends))));
+        }
+        let counts = self.connections.now();
+        let outcomes = [
+            ("accepted", counts.accepted),
+            ("refused_peer_limit", counts.refused_peer_limit),
+            ("refused_no_certificates", counts.refused_no_certificates),
+            ("handshake_failed", counts.handshakes_failed),
+        ];
+        let outcomes = outcomes.map(|(outcome, count)| (vec![outcome.to_owned()], number(count)));
+        vec![
+            (&series::CERTIFICATE_EXPIRY, expiries),
+            one(&series::CONNECTIONS_OPEN, counts.open),
+            (&series::CONNECTIONS, outcomes.into()),
+        ]
+    }
+}
+
+fn one(series: &'static Series, value: u64) -> Samples {
+    (series, vec![(Vec::new(), number(value))])
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a sample is a double; nothing here comes near 2^53")]
+fn number(value: u64) -> f64 {
+    value as f64
+}
+
+fn unix(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64().floor()
+}
