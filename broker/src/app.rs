@@ -11,11 +11,14 @@ use keyward_kit::{
 };
 use keyward_proto::{
     FILE_DESCRIPTOR_SET, MAX_REPLY_BYTES, MAX_REQUEST_BYTES,
-    v1::{cache_server::CacheServer, secrets_server::SecretsServer},
+    v1::{
+        cache_server::CacheServer, references_server::ReferencesServer, secrets_server::SecretsServer,
+        sync_server::SyncServer,
+    },
 };
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{service::Routes, transport::Server};
 
 use crate::{
@@ -23,17 +26,27 @@ use crate::{
     audit::AuditLog,
     authn::Authenticator,
     cache::ObjectCache,
-    grpc::{cache::CacheService, secrets::SecretsService},
+    changes::{Change, Changes},
+    grpc::{
+        cache::{CacheService, VaultState},
+        guard::Guard,
+        references::ReferencesService,
+        secrets::SecretsService,
+        sync::SyncService,
+    },
     metrics::{Metrics, State},
-    policy::{Defaults, Snapshot},
+    policy::{Defaults, Snapshot, VaultEntry},
+    poll::{Refresh, Refreshed},
+    rate::{Limiter, Rate},
     readers::Readers,
     resolve::Resolver,
     setup::{self, SetupError},
     source::dir::{Directory, DirectoryError, LOOK_EVERY},
+    vault::origin::Origin,
 };
 
-/// From the first byte of a request to the last of its reply.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// From the first byte of a request to its reply. Above the longest that a method takes by itself, a `Refresh`.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(65);
 /// Requests at a time on one connection; more wait.
 const MAX_STREAMS: u32 = 256;
 /// Room for a token of 16 KiB and the usual headers.
@@ -98,7 +111,9 @@ pub async fn build(args: ServeArgs, audit: AuditLog) -> Result<Bound, StartError
         authenticator,
         audit: Arc::new(audit),
         metrics,
+        changes: Changes::default(),
         trust_domain: args.trust_domain.clone(),
+        requests_per_pod: args.requests_per_pod.get(),
     };
     registry.register_collector(Box::new(State { cache: parts.cache.clone(), snapshot: Arc::clone(&parts.snapshot) }));
     let tls = ServerTls::load(&args.tls_dir)?;
@@ -149,20 +164,40 @@ struct Parts {
     authenticator: Arc<dyn Authenticator>,
     audit: Arc<AuditLog>,
     metrics: Arc<Metrics>,
+    changes: Changes,
     trust_domain: String,
+    requests_per_pod: u32,
 }
 
 impl Parts {
+    fn resolver(&self) -> Resolver {
+        Resolver::new(Arc::clone(&self.snapshot), self.cache.clone(), Arc::clone(&self.readers))
+    }
+
     fn secrets(&self) -> SecretsServer<SecretsService> {
-        let resolver = Resolver::new(Arc::clone(&self.snapshot), self.cache.clone(), Arc::clone(&self.readers));
         SecretsServer::new(SecretsService {
             authenticator: Arc::clone(&self.authenticator),
-            resolver,
+            resolver: self.resolver(),
             audit: Arc::clone(&self.audit),
             metrics: Arc::clone(&self.metrics),
+            requests: Limiter::new(Rate::of_a_pod(self.requests_per_pod)),
         })
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_REPLY_BYTES)
+    }
+
+    fn sync(&self, drain: CancellationToken) -> SyncServer<SyncService> {
+        let (snapshot, audit) = (Arc::clone(&self.snapshot), Arc::clone(&self.audit));
+        let (metrics, changes) = (Arc::clone(&self.metrics), self.changes.clone());
+        SyncServer::new(SyncService::new(snapshot, self.resolver(), audit, metrics, changes, drain))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_REPLY_BYTES)
+    }
+
+    fn references(&self) -> ReferencesServer<ReferencesService> {
+        ReferencesServer::new(ReferencesService { snapshot: Arc::clone(&self.snapshot) })
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_REPLY_BYTES)
     }
 
     fn cache(&self) -> CacheServer<CacheService> {
@@ -170,10 +205,23 @@ impl Parts {
             snapshot: Arc::clone(&self.snapshot),
             cache: self.cache.clone(),
             readers: Arc::clone(&self.readers),
-            trust_domain: self.trust_domain.clone(),
+            states: Arc::new(|_: &VaultEntry| VaultState::default()),
+            refresh: Arc::new(NotPolled),
+            authenticator: Arc::clone(&self.authenticator),
+            resolver: self.resolver(),
         })
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_REPLY_BYTES)
+    }
+}
+
+/// Until vaults are polled there is nothing to check.
+struct NotPolled;
+
+#[async_trait::async_trait]
+impl Refresh for NotPolled {
+    async fn refresh(&self, _: Option<&Origin>) -> Vec<Refreshed> {
+        Vec::new()
     }
 }
 
@@ -199,14 +247,20 @@ async fn spawn_grpc(
 ) -> Result<(), StartError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SecretsServer<SecretsService>>().await;
+    health.set_serving::<SyncServer<SyncService>>().await;
+    health.set_serving::<ReferencesServer<ReferencesService>>().await;
     health.set_serving::<CacheServer<CacheService>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let routes =
-        Routes::new(parts.secrets()).add_service(parts.cache()).add_service(health_service).add_service(reflection);
     let drain = tasks.drain();
+    let routes = Routes::new(parts.secrets())
+        .add_service(parts.sync(drain.clone()))
+        .add_service(parts.references())
+        .add_service(parts.cache())
+        .add_service(health_service)
+        .add_service(reflection);
     let connections = incoming(listener, tls.clone(), LIMITS, drain.clone());
     let server = Server::builder()
         .timeout(REQUEST_TIMEOUT)
@@ -215,6 +269,7 @@ async fn spawn_grpc(
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .layer(Guard::new(&parts.trust_domain))
         .add_routes(routes);
     tasks.spawn("gRPC server", server.serve_with_incoming_shutdown(connections, drain.clone().cancelled_owned()));
     tasks.spawn("certificate reload", tls.watch(RELOAD_EVERY, drain.clone()));
@@ -222,6 +277,8 @@ async fn spawn_grpc(
         drain.cancelled().await;
         readiness.set_draining();
         health.set_not_serving::<SecretsServer<SecretsService>>().await;
+        health.set_not_serving::<SyncServer<SyncService>>().await;
+        health.set_not_serving::<ReferencesServer<ReferencesService>>().await;
         health.set_not_serving::<CacheServer<CacheService>>().await;
         Ok::<_, std::convert::Infallible>(())
     });
@@ -229,10 +286,11 @@ async fn spawn_grpc(
 }
 
 fn spawn_manifests(tasks: &mut Tasks, parts: &Parts, directory: Directory, digest: u64) {
-    let readers = Arc::clone(&parts.readers);
+    let (readers, changes) = (Arc::clone(&parts.readers), parts.changes.clone());
     let changed = move |snapshot: &Snapshot| {
         announce(snapshot);
         readers.retain(snapshot);
+        changes.tell(Change::Declarations);
     };
     let watch = directory.watch(digest, Arc::clone(&parts.snapshot), LOOK_EVERY, changed, tasks.drain());
     tasks.spawn("manifests", async move {

@@ -12,6 +12,8 @@
 //!
 //! Lines go to standard output, apart from the logs on standard error, and are written before the reply is sent.
 
+pub mod fetch;
+
 use std::{
     io::Write,
     net::SocketAddr,
@@ -92,7 +94,11 @@ impl AuditLog {
 
     /// Writes one line. Fails when it could not be written; the caller then must not hand out the values.
     pub fn write(&self, record: &Record<'_>) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(&record.line(OffsetDateTime::now_utc()))?;
+        self.write_line(&record.line(OffsetDateTime::now_utc()))
+    }
+
+    fn write_line(&self, line: &impl Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(line)?;
         line.push(b'\n');
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         out.write_all(&line)?;
@@ -176,6 +182,7 @@ mod tests {
                     object: "secret/db".into(),
                     rule: "AzureKeyVault acme".into(),
                     served: Some((ObjectVersion::new(&"a".repeat(32)).unwrap(), Duration::from_millis(1500))),
+                    stale: None,
                 }),
                 value: Ok(SecretBytes::from("kwcanary-value")),
             },

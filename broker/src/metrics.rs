@@ -26,6 +26,8 @@ const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25
 pub struct Metrics {
     resolves: Family<CodeLabel, Counter>,
     resolve_duration: Histogram,
+    fetches: Family<CodeLabel, Counter>,
+    fetch_duration: Histogram,
     vault_requests: Family<VaultRequestLabels, Counter>,
 }
 
@@ -47,6 +49,8 @@ impl Metrics {
         let metrics = Self {
             resolves: Family::default(),
             resolve_duration: Histogram::new(SECONDS),
+            fetches: Family::default(),
+            fetch_duration: Histogram::new(SECONDS),
             vault_requests: Family::default(),
         };
         registry.register("resolve", "Resolve requests answered, by gRPC code", metrics.resolves.clone());
@@ -55,6 +59,13 @@ impl Metrics {
             "Time from a Resolve request to its answer",
             Unit::Seconds,
             metrics.resolve_duration.clone(),
+        );
+        registry.register("fetch", "Fetch requests answered, by gRPC code", metrics.fetches.clone());
+        registry.register_with_unit(
+            "fetch_duration",
+            "Time from a Fetch request to its answer",
+            Unit::Seconds,
+            metrics.fetch_duration.clone(),
         );
         registry.register(
             "vault_requests",
@@ -68,6 +79,12 @@ impl Metrics {
     pub fn resolved(&self, code: Code, took: Duration) {
         self.resolves.get_or_create(&CodeLabel { code: code_name(code) }).inc();
         self.resolve_duration.observe(took.as_secs_f64());
+    }
+
+    /// One `Fetch` was answered.
+    pub fn fetched(&self, code: Code, took: Duration) {
+        self.fetches.get_or_create(&CodeLabel { code: code_name(code) }).inc();
+        self.fetch_duration.observe(took.as_secs_f64());
     }
 
     /// One request to a vault was answered with `status`, or with nothing.
