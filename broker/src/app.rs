@@ -1,41 +1,40 @@
 //! Puts the parts together: [`build`] binds and returns real addresses, [`Bound::run`] serves until told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+mod services;
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use keyward_kit::{
     admin::{Admin, BoundAdmin},
     ready::Readiness,
     tasks::{TaskError, Tasks},
-    tls::{Limits, ServerTls, TlsError, incoming},
+    telemetry::LogHandle,
+    tls::{Incoming, Limits, ServerTls, TlsError, incoming},
 };
-use keyward_proto::{
-    FILE_DESCRIPTOR_SET, MAX_REPLY_BYTES, MAX_REQUEST_BYTES,
-    v1::{cache_server::CacheServer, secrets_server::SecretsServer},
-};
+use keyward_proto::FILE_DESCRIPTOR_SET;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
-use tonic::{service::Routes, transport::Server};
+use tonic::transport::Server;
 
+use self::services::{Core, Services};
 use crate::{
     args::ServeArgs,
     audit::AuditLog,
-    authn::Authenticator,
     cache::ObjectCache,
-    changes::Changes,
-    grpc::{cache::CacheService, secrets::SecretsService},
-    metrics::{Metrics, State},
+    changes::{Change, Changes},
+    grpc::{guard::Guard, measured::Measured},
+    metrics::{Metrics, PREFIX, state::State},
     policy::{Defaults, Snapshot},
     poll::{Poller, Refresher, Settings},
     readers::Readers,
-    resolve::Resolver,
     setup::{self, SetupError},
     source::dir::{Directory, DirectoryError, LOOK_EVERY},
 };
 
-/// From the first byte of a request to the last of its reply.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// From the first byte of a request to its reply. Above the longest that a method takes by itself, a `Refresh`.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(65);
 /// Requests at a time on one connection; more wait.
 const MAX_STREAMS: u32 = 256;
 /// Room for a token of 16 KiB and the usual headers.
@@ -84,45 +83,64 @@ pub enum StartError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Reads the configuration's files, binds both ports, and prepares every task.
-pub async fn build(args: ServeArgs, audit: AuditLog) -> Result<Bound, StartError> {
-    let mut registry = Registry::with_prefix("keyward");
+/// Reads the configuration's files, binds both ports, and prepares every task. `log` changes what is logged.
+pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<Bound, StartError> {
+    let mut registry = Registry::with_prefix(PREFIX);
     let metrics = Arc::new(Metrics::new(&mut registry));
     let directory = Directory::new(&args.source, setup::defaults(&args)?);
     let first = directory.read()?;
     let digest = first.digest();
     announce(&first.snapshot);
-    let (authenticator, refresher) = setup::authenticator(&args)?;
+    let (authenticator, issuer_keys) = setup::authenticator(&args)?;
+    let opener = setup::opener(&args)?;
+    let azure = Arc::clone(&opener.vaults);
     let reads = TaskTracker::new();
-    let parts = Parts {
+    let core = Core {
         snapshot: Arc::new(ArcSwap::from_pointee(first.snapshot)),
         cache: ObjectCache::new(args.cache_max_bytes, reads.clone()),
-        readers: Arc::new(Readers::new(setup::opener(&args)?, Arc::clone(&metrics))),
-        authenticator,
-        audit: Arc::new(audit),
-        metrics,
+        readers: Arc::new(Readers::new(opener, Arc::clone(&metrics))),
         changes: Changes::default(),
-        trust_domain: args.trust_domain.clone(),
     };
-    registry.register_collector(Box::new(State { cache: parts.cache.clone(), snapshot: Arc::clone(&parts.snapshot) }));
     let tls = ServerTls::load(&args.tls_dir)?;
     let (listener, grpc) = listen(args.listen).await?;
     let readiness = Readiness::new();
+    tls.required_by(&readiness);
     let keys_read = readiness.require("issuer's keys");
+    let mut tasks = Tasks::new();
+    let connections = incoming(listener, tls.clone(), LIMITS, tasks.drain());
+    registry.register_collector(Box::new(State {
+        cache: core.cache.clone(),
+        snapshot: Arc::clone(&core.snapshot),
+        readers: Arc::clone(&core.readers),
+        azure,
+        tls: tls.clone(),
+        connections: connections.counts(),
+    }));
     let admin = bind_admin(&args, registry, &readiness).await?;
     let admin_address = admin.addr();
 
-    let mut tasks = Tasks::new();
-    spawn_grpc(&mut tasks, &parts, tls, listener, readiness).await?;
-    spawn_manifests(&mut tasks, &parts, directory, digest);
-    let _refresher = spawn_poller(&mut tasks, &parts, args.reread_after);
-    tasks.spawn("issuer's keys", refresher.run(keys_read, tasks.drain()));
+    let refresh = Arc::new(spawn_poller(&mut tasks, &core, args.reread_after));
+    let services = Services {
+        core: core.clone(),
+        authenticator,
+        audit: Arc::new(audit),
+        metrics,
+        refresh,
+        trust_domain: args.trust_domain.clone(),
+        requests_per_pod: args.requests_per_pod.get(),
+    };
+    spawn_grpc(&mut tasks, &services, tls, connections, readiness).await?;
+    spawn_manifests(&mut tasks, &core, directory, digest);
+    if let Some(file) = args.log.log_level_file {
+        tasks.spawn("log level", log.watch(file, RELOAD_EVERY, tasks.drain()));
+    }
+    tasks.spawn("issuer's keys", issuer_keys.run(keys_read, tasks.drain()));
     let close = tasks.close();
     tasks.spawn_outliving("vault reads", async move {
         close.cancelled().await;
         reads.close();
         reads.wait().await;
-        Ok::<_, std::convert::Infallible>(())
+        Ok::<_, Infallible>(())
     });
     tasks.spawn_outliving("admin port", admin.serve(tasks.close()));
     Ok(Bound { grpc, admin: admin_address, tasks, drain: args.drain })
@@ -146,43 +164,6 @@ impl Bound {
     }
 }
 
-/// What the services share.
-struct Parts {
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    cache: ObjectCache,
-    readers: Arc<Readers>,
-    authenticator: Arc<dyn Authenticator>,
-    audit: Arc<AuditLog>,
-    metrics: Arc<Metrics>,
-    changes: Changes,
-    trust_domain: String,
-}
-
-impl Parts {
-    fn secrets(&self) -> SecretsServer<SecretsService> {
-        let resolver = Resolver::new(Arc::clone(&self.snapshot), self.cache.clone(), Arc::clone(&self.readers));
-        SecretsServer::new(SecretsService {
-            authenticator: Arc::clone(&self.authenticator),
-            resolver,
-            audit: Arc::clone(&self.audit),
-            metrics: Arc::clone(&self.metrics),
-        })
-        .max_decoding_message_size(MAX_REQUEST_BYTES)
-        .max_encoding_message_size(MAX_REPLY_BYTES)
-    }
-
-    fn cache(&self) -> CacheServer<CacheService> {
-        CacheServer::new(CacheService {
-            snapshot: Arc::clone(&self.snapshot),
-            cache: self.cache.clone(),
-            readers: Arc::clone(&self.readers),
-            trust_domain: self.trust_domain.clone(),
-        })
-        .max_decoding_message_size(MAX_REQUEST_BYTES)
-        .max_encoding_message_size(MAX_REPLY_BYTES)
-    }
-}
-
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { flag: "--listen", address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -198,22 +179,18 @@ async fn bind_admin(args: &ServeArgs, registry: Registry, readiness: &Readiness)
 
 async fn spawn_grpc(
     tasks: &mut Tasks,
-    parts: &Parts,
+    services: &Services,
     tls: ServerTls,
-    listener: TcpListener,
+    connections: Incoming,
     readiness: Readiness,
 ) -> Result<(), StartError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<SecretsServer<SecretsService>>().await;
-    health.set_serving::<CacheServer<CacheService>>().await;
+    let (health, health_service) = services.health().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let routes =
-        Routes::new(parts.secrets()).add_service(parts.cache()).add_service(health_service).add_service(reflection);
     let drain = tasks.drain();
-    let connections = incoming(listener, tls.clone(), LIMITS, drain.clone());
+    let routes = services.routes(drain.clone()).add_service(health_service).add_service(reflection);
     let server = Server::builder()
         .timeout(REQUEST_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS)
@@ -221,40 +198,42 @@ async fn spawn_grpc(
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .layer(Measured(Arc::clone(&services.metrics)))
+        .layer(Guard::new(&services.trust_domain))
         .add_routes(routes);
     tasks.spawn("gRPC server", server.serve_with_incoming_shutdown(connections, drain.clone().cancelled_owned()));
     tasks.spawn("certificate reload", tls.watch(RELOAD_EVERY, drain.clone()));
     tasks.spawn("readiness", async move {
         drain.cancelled().await;
         readiness.set_draining();
-        health.set_not_serving::<SecretsServer<SecretsService>>().await;
-        health.set_not_serving::<CacheServer<CacheService>>().await;
-        Ok::<_, std::convert::Infallible>(())
+        Services::set_not_serving(&health).await;
+        Ok::<_, Infallible>(())
     });
     Ok(())
 }
 
-fn spawn_manifests(tasks: &mut Tasks, parts: &Parts, directory: Directory, digest: u64) {
-    let readers = Arc::clone(&parts.readers);
+fn spawn_manifests(tasks: &mut Tasks, core: &Core, directory: Directory, digest: u64) {
+    let (readers, changes) = (Arc::clone(&core.readers), core.changes.clone());
     let changed = move |snapshot: &Snapshot| {
         announce(snapshot);
         readers.retain(snapshot);
+        changes.tell(Change::Declarations);
     };
-    let watch = directory.watch(digest, Arc::clone(&parts.snapshot), LOOK_EVERY, changed, tasks.drain());
+    let watch = directory.watch(digest, Arc::clone(&core.snapshot), LOOK_EVERY, changed, tasks.drain());
     tasks.spawn("manifests", async move {
         watch.await;
-        Ok::<_, std::convert::Infallible>(())
+        Ok::<_, Infallible>(())
     });
 }
 
-fn spawn_poller(tasks: &mut Tasks, parts: &Parts, reread_after: Duration) -> Refresher {
+fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> Refresher {
     let settings = Settings { reread_after, chance: fastrand::f64 };
-    let (cache, readers, snapshot) = (parts.cache.clone(), Arc::clone(&parts.readers), Arc::clone(&parts.snapshot));
-    let (poller, refresher) = Poller::new(cache, readers, snapshot, parts.changes.clone(), settings);
+    let (cache, readers, snapshot) = (core.cache.clone(), Arc::clone(&core.readers), Arc::clone(&core.snapshot));
+    let (poller, refresher) = Poller::new(cache, readers, snapshot, core.changes.clone(), settings);
     let drain = tasks.drain();
     tasks.spawn("version polling", async move {
         poller.run(drain).await;
-        Ok::<_, std::convert::Infallible>(())
+        Ok::<_, Infallible>(())
     });
     refresher
 }

@@ -4,14 +4,17 @@
 #![allow(rustdoc::bare_urls, reason = "the comments become the text of --help")]
 
 pub mod azure;
+mod operator;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyward_kit::telemetry::LogArgs;
-use url::Url;
 
-pub use self::azure::{AzureArgs, CloudArg, IdentityKind};
+pub use self::{
+    azure::{AzureArgs, CloudArg, IdentityKind},
+    operator::{ConnectionArgs, ExplainArgs, Output, RefreshArgs, StatusArgs},
+};
 use crate::policy::{DefaultAccess, durations};
 
 /// The one caller of Azure Key Vault: it caches, authorises, audits and answers over gRPC.
@@ -30,6 +33,10 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Show what a running broker knows and holds, never a value
     Status(StatusArgs),
+    /// Have a running broker compare what it holds with its vaults now
+    Refresh(RefreshArgs),
+    /// Tell why a pod may or may not read a reference: each gate on its way
+    Explain(ExplainArgs),
 }
 
 /// Flags of `serve`.
@@ -95,6 +102,10 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_CACHE_MAX_BYTES", default_value_t = 256 << 20, value_name = "BYTES")]
     pub cache_max_bytes: u64,
 
+    /// Requests that one pod may make a second on average; twice as many at once
+    #[arg(long, env = "KEYWARD_REQUESTS_PER_POD", default_value = "20", value_name = "NUMBER")]
+    pub requests_per_pod: NonZeroU32,
+
     /// How long requests under way may take to finish after SIGTERM
     #[arg(long, env = "KEYWARD_DRAIN", default_value = "25s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub drain: Duration,
@@ -115,31 +126,6 @@ pub enum Authn {
     Jwks,
 }
 
-/// Flags of `status`.
-#[derive(Clone, Debug, Args)]
-pub struct StatusArgs {
-    /// The broker's gRPC address
-    #[arg(long, env = "KEYWARD_BROKER", default_value = "https://localhost:8443", value_name = "URL")]
-    pub broker: Url,
-
-    /// Directory with tls.crt and tls.key (of role `operator`) and ca.crt
-    #[arg(long, env = "KEYWARD_TLS_DIR", value_name = "DIR")]
-    pub tls_dir: PathBuf,
-
-    /// How to print
-    #[arg(long, short, default_value = "table")]
-    pub output: Output,
-}
-
-/// `--output`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// Aligned columns
-    Table,
-    /// One JSON object
-    Json,
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -149,6 +135,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn explain_asks_for_a_namespace_or_a_token_and_not_for_both() {
+        let parse = |flags: &[&str]| {
+            let all = ["keyward-broker", "explain", "--tls-dir", "x"].iter().chain(flags).chain(&["db@azurekeyvault"]);
+            Cli::try_parse_from(all).is_ok()
+        };
+        assert!(parse(&["--namespace", "shop"]) && parse(&["--token-file", "f"]));
+        assert!(!parse(&[]) && !parse(&["--namespace", "shop", "--token-file", "f"]));
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! Lines go to standard output, apart from the logs on standard error, and are written before the reply is sent, each
 //! by one write, on the thread that answers.
 
+pub mod fetch;
 mod line;
 
 use std::{
@@ -67,9 +68,12 @@ impl AuditLog {
 
     /// Writes one line. Fails when it could not be written; the caller then must not hand out the values.
     pub fn write(&self, record: &Record<'_>) -> io::Result<()> {
-        let line = line::text(record, OffsetDateTime::now_utc())?;
+        self.write_line(&line::text(record, OffsetDateTime::now_utc())?)
+    }
+
+    fn write_line(&self, line: &[u8]) -> io::Result<()> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.write_all(&line)?;
+        out.write_all(line)?;
         out.flush()
     }
 }

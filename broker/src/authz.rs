@@ -88,25 +88,36 @@ pub enum Denial {
 
 /// Decides. `namespace` is the caller's own, from its token; a reference cannot name another.
 pub fn decide(snapshot: &Snapshot, namespace: &str, reference: &Reference) -> Result<Grant, Denial> {
-    let name = || (namespace.to_owned(), reference.name().to_owned());
-    let secret = match snapshot.secret(namespace, reference.name()) {
-        Some(Ok(secret)) => secret,
-        Some(Err(reason)) => {
-            let (namespace, name) = name();
-            return Err(Denial::InvalidSecret { namespace, name, reason: reason.clone() });
-        }
-        None => {
-            let (namespace, name) = name();
-            return Err(Denial::UnknownSecret { namespace, name });
-        }
-    };
+    grant(snapshot, find(snapshot, namespace, reference.name())?)
+}
+
+/// Decides about a secret that was found already, for its own namespace. All who hand something out come through here.
+pub fn grant(snapshot: &Snapshot, secret: &Arc<SecretEntry>) -> Result<Grant, Denial> {
     let vault = vault_of(snapshot, secret)?;
-    let rule = admit(snapshot, namespace, secret, &vault)?;
+    let by_namespace = admit_namespace(snapshot, secret, &vault)?;
+    let by_object = admit_object(secret, &vault)?;
+    let rule = match vault.declared_as.as_str() {
+        "" => "--access-default allow".to_owned(),
+        name => format!("AzureKeyVault {name}: {by_namespace}, {by_object}"),
+    };
     Ok(Grant { secret: Arc::clone(secret), vault, rule })
 }
 
-/// The vault that `secret` is in, whoever may read it.
-pub(crate) fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<VaultEntry>, Denial> {
+/// First step: the secret `name` of `namespace`.
+pub fn find<'a>(snapshot: &'a Snapshot, namespace: &str, name: &str) -> Result<&'a Arc<SecretEntry>, Denial> {
+    match snapshot.secret(namespace, name) {
+        Some(Ok(secret)) => Ok(secret),
+        Some(Err(reason)) => Err(Denial::InvalidSecret {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            reason: reason.clone(),
+        }),
+        None => Err(Denial::UnknownSecret { namespace: namespace.to_owned(), name: name.to_owned() }),
+    }
+}
+
+/// Second step: the vault it names, as it is declared.
+pub fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<VaultEntry>, Denial> {
     match (snapshot.vault(&secret.vault), snapshot.defaults().access) {
         (Some(Declared::Valid(vault)), _) => Ok(Arc::clone(vault)),
         (Some(Declared::Invalid(reason)), _) => {
@@ -123,24 +134,22 @@ pub(crate) fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<
     }
 }
 
-fn admit(snapshot: &Snapshot, namespace: &str, secret: &SecretEntry, vault: &VaultEntry) -> Result<String, Denial> {
-    let by_namespace =
-        vault.admits_namespace(namespace, snapshot.namespace_labels(namespace)).ok_or_else(|| Denial::Namespace {
-            secret: secret.shown(),
-            declared_as: vault.declared_as.clone(),
-            namespace: namespace.to_owned(),
-        })?;
-    let by_object =
-        vault.admits_object(secret.spec.vault.object.object_type, &secret.object.name).ok_or_else(|| {
-            Denial::Object {
-                secret: secret.shown(),
-                declared_as: vault.declared_as.clone(),
-                object: format!("{} `{}`", secret.object.kind, secret.object.name),
-            }
-        })?;
-    Ok(match vault.declared_as.as_str() {
-        "" => "--access-default allow".to_owned(),
-        name => format!("AzureKeyVault {name}: {by_namespace}, {by_object}"),
+/// Third step: the rule, in words, by which the vault admits the secret's namespace.
+pub fn admit_namespace(snapshot: &Snapshot, secret: &SecretEntry, vault: &VaultEntry) -> Result<String, Denial> {
+    let namespace = &secret.namespace;
+    vault.admits_namespace(namespace, snapshot.namespace_labels(namespace)).ok_or_else(|| Denial::Namespace {
+        secret: secret.shown(),
+        declared_as: vault.declared_as.clone(),
+        namespace: namespace.clone(),
+    })
+}
+
+/// Last step: the rule, in words, by which the vault admits the object.
+pub fn admit_object(secret: &SecretEntry, vault: &VaultEntry) -> Result<String, Denial> {
+    vault.admits_object(secret.spec.vault.object.object_type, &secret.object.name).ok_or_else(|| Denial::Object {
+        secret: secret.shown(),
+        declared_as: vault.declared_as.clone(),
+        object: format!("{} `{}`", secret.object.kind, secret.object.name),
     })
 }
 

@@ -1,6 +1,32 @@
 //! The gRPC edge: requests in, identities checked, replies and statuses out. Everything below it is free of tonic.
+//!
+//! | room | does |
+//! |---|---|
+//! | [`roles`], [`guard`] | who may call which method: the table, and the one place that enforces it |
+//! | [`measured`] | every request counted, by method and code |
+//! | [`secrets`] | `Secrets`: what launchers ask |
+//! | [`sync`] | `Sync`: what the controller asks |
+//! | [`references`] | `References`: what the webhook asks |
+//! | [`cache`] | `Cache`: what operators ask |
+//! | [`errors`] | the one map from what went wrong to a status |
 
 pub mod cache;
 pub mod errors;
-pub mod peer;
+pub mod guard;
+pub mod measured;
+pub mod references;
+pub mod roles;
 pub mod secrets;
+pub mod sync;
+
+use std::time::{Duration, SystemTime};
+
+use prost_types::Timestamp;
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn timestamp(instant: impl Into<SystemTime>) -> Timestamp {
+    Timestamp::from(instant.into())
+}

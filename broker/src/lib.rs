@@ -7,6 +7,7 @@
 //! | [`grpc`] | requests in, replies and statuses out | gRPC |
 //! | [`authn`] | token → caller | issuer's keys |
 //! | [`resolve`] | caller and references → values | |
+//! | [`rate`] | how often one identity may ask | none: pure |
 //! | [`authz`] | namespace and reference → grant or denial | none: pure |
 //! | [`policy`], [`manifests`] | YAML → immutable snapshot of who may read what | none: pure |
 //! | [`cache`] | one read however many ask; bounded | |
@@ -16,10 +17,19 @@
 //! | [`readers`], [`opener`] | one open vault for each in use | |
 //! | [`vault`] | the way out: official SDK, pinned origin, no retries | HTTPS |
 //! | [`render`], [`object`] | what was read → object → the view asked for | none: pure |
-//! | [`audit`] | one line for each `Resolve` | standard output |
+//! | [`audit`] | one line for each `Resolve` and `Fetch` | standard output |
+//!
+//! The other methods go down a part of it:
+//!
+//! | room | does | I/O |
+//! |---|---|---|
+//! | [`fetch`] | one secret's rendered data, for the controller: decided before the read and after it | |
+//! | [`watch`] | changes → which secrets have something new | none: pure |
+//! | [`check`] | reference → known or not, by the manifests alone | none: pure |
+//! | [`explain`] | reference → each gate on its way, open or closed | none: pure |
 //!
 //! Beside it: [`source`] keeps the snapshot current, [`metrics`] counts, [`app`], [`args`] and [`setup`] put it
-//! together, [`status`] is the client of `keyward-broker status`.
+//! together, [`operator`] is the client behind `keyward-broker status`, `refresh` and `explain`.
 
 pub mod app;
 pub mod args;
@@ -29,17 +39,25 @@ pub mod authz;
 pub mod budget;
 pub mod cache;
 pub mod changes;
+pub mod check;
+pub mod explain;
+pub mod fetch;
+pub mod figures;
 pub mod grpc;
 pub mod manifests;
 pub mod metrics;
 pub mod object;
 pub mod opener;
+pub mod operator;
 pub mod policy;
 pub mod poll;
+pub mod rate;
 pub mod readers;
 pub mod render;
 pub mod resolve;
 pub mod setup;
 pub mod source;
-pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod vault;
+pub mod watch;

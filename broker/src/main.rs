@@ -4,32 +4,46 @@ use std::{io, process::ExitCode};
 
 use keyward_broker::{
     app,
-    args::{Cli, Command},
+    args::{Cli, Command, ServeArgs},
     audit::AuditLog,
-    status,
+    operator::{self, Answer, Question},
 };
 use keyward_kit::{cli, tasks::shutdown_signal, telemetry};
+
+/// `explain` could not tell, which is neither yes nor no.
+const CANNOT_TELL: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     // The first provider wins; there is no other in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let outcome = match cli::parse::<Cli>("serve").command {
-        Command::Serve(args) => serve(*args).await,
-        Command::Status(args) => status::run(args, &mut io::stdout()).await.map_err(anyhow::Error::from),
-    };
-    outcome.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+    match cli::parse::<Cli>("serve").command {
+        Command::Serve(args) => {
+            serve(*args).await.map_or_else(|error| fail(&error, ExitCode::FAILURE), |()| ExitCode::SUCCESS)
+        }
+        Command::Status(args) => ask(Question::Status(args), ExitCode::FAILURE).await,
+        Command::Refresh(args) => ask(Question::Refresh(args), ExitCode::FAILURE).await,
+        Command::Explain(args) => ask(Question::Explain(args), CANNOT_TELL.into()).await,
+    }
 }
 
-async fn serve(args: keyward_broker::args::ServeArgs) -> anyhow::Result<()> {
-    let _log = telemetry::init(&args.log)?;
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let log = telemetry::init(&args.log)?;
     let signal = shutdown_signal()?;
-    Ok(app::build(args, AuditLog::new(io::stdout())).await?.run(signal).await?)
+    Ok(app::build(args, AuditLog::new(io::stdout()), log).await?.run(signal).await?)
+}
+
+async fn ask(question: Question, on_error: ExitCode) -> ExitCode {
+    match operator::run(question, &mut io::stdout()).await {
+        Ok(Answer::Good) => ExitCode::SUCCESS,
+        Ok(Answer::Bad) => ExitCode::FAILURE,
+        Err(error) => fail(&error.into(), on_error),
+    }
 }
 
 #[allow(clippy::print_stderr, reason = "the log may not be there yet")]
-fn fail(error: &anyhow::Error) -> ExitCode {
+fn fail(error: &anyhow::Error, code: ExitCode) -> ExitCode {
     // Each error already says its cause.
     eprintln!("keyward-broker: {error}");
-    ExitCode::FAILURE
+    code
 }

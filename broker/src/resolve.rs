@@ -51,6 +51,27 @@ pub struct Trail {
     pub rule: String,
     /// The version served and the age of the copy, once there is one.
     pub served: Option<(ObjectVersion, Duration)>,
+    /// For how long the vault has been unable to confirm what was served; `None` while it is fresh.
+    pub stale: Option<Duration>,
+}
+
+impl Trail {
+    /// Where what was granted would come from.
+    pub fn of(grant: &Grant) -> Self {
+        Self {
+            vault: grant.vault.origin.to_string(),
+            object: format!("{}/{}", grant.secret.object.kind, grant.secret.object.name),
+            rule: grant.rule.clone(),
+            served: None,
+            stale: None,
+        }
+    }
+
+    /// Notes what was served.
+    pub fn note(&mut self, served: &Served) {
+        self.served = Some((served.entry.version.clone(), served.entry.age(Instant::now())));
+        self.stale = served.stale;
+    }
 }
 
 /// Why a reference has no value. Every text names the object and says what to do.
@@ -79,6 +100,9 @@ pub enum ResolveError {
         /// Origin of the vault.
         vault: String,
     },
+    /// Nobody waits for it any more. Only ever audited.
+    #[error("the caller went away before its answer")]
+    Cancelled,
     /// Read, and it has no such view.
     #[error("{secret}: {source}")]
     Render {
@@ -111,12 +135,7 @@ impl Resolver {
             Ok(grant) => grant,
             Err(denial) => return Outcome { reference, trail: None, value: Err(denial.into()) },
         };
-        let mut trail = Trail {
-            vault: grant.vault.origin.to_string(),
-            object: format!("{}/{}", grant.secret.object.kind, grant.secret.object.name),
-            rule: grant.rule.clone(),
-            served: None,
-        };
+        let mut trail = Trail::of(&grant);
         let late = || ResolveError::Late { secret: grant.secret.shown(), vault: grant.vault.origin.to_string() };
         let value = timeout_at(until, self.value(&grant, &reference, &mut trail)).await;
         let value = value.unwrap_or_else(|_| Err(late()));
@@ -130,7 +149,7 @@ impl Resolver {
         trail: &mut Trail,
     ) -> Result<SecretBytes, ResolveError> {
         let served = self.read(grant).await?;
-        trail.served = Some((served.entry.version.clone(), served.entry.age(Instant::now())));
+        trail.note(&served);
         render::view(&served.entry.object, &grant.secret.spec, reference.query())
             .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source })
     }

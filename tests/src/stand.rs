@@ -168,7 +168,7 @@ impl Stand {
             .args(arguments)
             .env_clear()
             .env("KEYWARD_BROKER", self.broker_url())
-            .env("KEYWARD_TLS_DIR", self.directory.path().join("operator-tls"))
+            .env("KEYWARD_OPERATOR_TLS_DIR", self.directory.path().join("operator-tls"))
             .stdin(Stdio::null());
         Ok(status)
     }

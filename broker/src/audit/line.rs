@@ -138,8 +138,7 @@ impl<'a> ObjectFields<'a> {
             rule: trail.map(|trail| trail.rule.as_str()),
             version: served.map(|(version, _)| version.as_str()),
             age_ms: served.map(|(_, age)| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            // No trail says so yet.
-            stale: false,
+            stale: trail.is_some_and(|trail| trail.stale.is_some()),
             error: outcome.value.as_ref().err().map(Shown),
         }
     }
@@ -165,6 +164,7 @@ mod tests {
                     object: "secret/db".into(),
                     rule: "AzureKeyVault acme".into(),
                     served: Some((ObjectVersion::new(&"a".repeat(32)).unwrap(), Duration::from_millis(1500))),
+                    stale: None,
                 }),
                 value: Ok(SecretBytes::from("kwcanary-value")),
             },

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use keyward_proto::{ERROR_DOMAIN, RETRY_AFTER_METADATA};
+use keyward_proto::{ERROR_DOMAIN, MAX_REPLY_BYTES, RETRY_AFTER_METADATA};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -10,6 +10,7 @@ use crate::{
     authn::AuthnError,
     authz::Denial,
     cache::LoadError,
+    fetch::FetchError,
     resolve::{Outcome, ResolveError},
     vault::ReadError,
 };
@@ -30,7 +31,7 @@ pub struct Verdict {
     pub code: Code,
     /// `google.rpc.ErrorInfo.reason`
     pub reason: &'static str,
-    /// When to try again; set exactly for `UNAVAILABLE`.
+    /// When to try again; set for `UNAVAILABLE`, and for `RESOURCE_EXHAUSTED` where waiting helps.
     pub retry_after: Option<Duration>,
 }
 
@@ -47,6 +48,7 @@ pub fn of_resolve(error: &ResolveError) -> Verdict {
         ResolveError::Load { source: LoadError::Interrupted, .. } => verdict(Code::Unavailable, "BROKER_STOPPING"),
         ResolveError::Load { source: LoadError::Busy, .. } => verdict(Code::Unavailable, "BROKER_BUSY"),
         ResolveError::Late { .. } => verdict(Code::Unavailable, "VAULT_SLOW"),
+        ResolveError::Cancelled => verdict(Code::Cancelled, "CALLER_GONE"),
         ResolveError::Render { .. } => verdict(Code::FailedPrecondition, "OBJECT_HAS_NO_SUCH_VIEW"),
     }
 }
@@ -87,6 +89,46 @@ pub fn of_authn(error: &AuthnError) -> Verdict {
         AuthnError::Unavailable(_) => verdict(Code::Unavailable, "TOKENS_NOT_VERIFIABLE"),
         _ => verdict(Code::Unauthenticated, "TOKEN_REFUSED"),
     }
+}
+
+/// What a failed `Fetch` means to the controller.
+pub fn of_fetch(error: &FetchError) -> Verdict {
+    match error {
+        FetchError::Unknown { .. } => verdict(Code::Unavailable, "SECRET_NOT_YET_KNOWN"),
+        FetchError::Replaced { .. } => verdict(Code::Unavailable, "SECRET_REPLACED"),
+        FetchError::NoOutput { .. } => verdict(Code::FailedPrecondition, "SECRET_WITHOUT_OUTPUT"),
+        FetchError::Resolve(error) => of_resolve(error),
+    }
+}
+
+/// A refusal that is about no object, only about the request.
+pub fn refusal(code: Code, reason: &'static str, message: impl Into<String>) -> Status {
+    status(verdict(code, reason), message, &[])
+}
+
+/// A request that is malformed, or has too much of something.
+pub fn invalid(message: impl Into<String>) -> Status {
+    refusal(Code::InvalidArgument, "REQUEST_INVALID", message)
+}
+
+/// An identity that asks too often, and how long it is to wait.
+pub fn too_many_requests(wait: Duration) -> Status {
+    let wait = wait.clamp(Duration::from_millis(1), MAX_RETRY_AFTER);
+    let verdict = Verdict { code: Code::ResourceExhausted, reason: "TOO_MANY_REQUESTS", retry_after: Some(wait) };
+    status(verdict, "too many requests of this identity; wait and ask for more references at once", &[])
+}
+
+/// A reply that no client would take. The number is the bytes that it would have.
+pub fn too_large(bytes: usize) -> Status {
+    let message =
+        format!("the values have {bytes} bytes together; a reply has at most {MAX_REPLY_BYTES}: ask for fewer");
+    refusal(Code::FailedPrecondition, "REPLY_TOO_LARGE", message)
+}
+
+/// Nothing is handed out that is not written down.
+pub fn unaudited() -> Status {
+    let message = "the broker cannot write its audit log; an operator must look at its output";
+    refusal(Code::Unavailable, "AUDIT_UNWRITABLE", message)
 }
 
 /// The order in which failures of several references win: what trying again cannot mend comes first.

@@ -1,24 +1,31 @@
 //! `keyward.v1.Secrets`: what launchers ask.
 
+mod unanswered;
+
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use keyward_proto::{
-    MAX_REFERENCES,
+    MAX_REFERENCES, MAX_REPLY_BYTES, STALE_METADATA,
     v1::{self, ResolveRequest, ResolveResponse},
 };
-use keyward_types::Reference;
-use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use keyward_types::{Reference, SecretBytes};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-use super::errors;
+use self::unanswered::Unanswered;
+use super::{errors, milliseconds};
 use crate::{
-    audit::{AuditLog, Record},
+    audit::AuditLog,
     authn::{Authenticator, AuthnError, Caller},
-    metrics::Metrics,
+    rate::Limiter,
     resolve::{Outcome, Resolver},
 };
+
+/// What a value costs on the wire beside its bytes, at most: its tag and its length.
+const FRAMING: usize = 6;
 
 /// The service.
 pub struct SecretsService {
@@ -28,37 +35,29 @@ pub struct SecretsService {
     pub resolver: Resolver,
     /// Where every request is written down.
     pub audit: Arc<AuditLog>,
-    /// Where every request is counted.
-    pub metrics: Arc<Metrics>,
+    /// How often one pod may ask, by its UID.
+    pub requests: Limiter<String>,
 }
 
 #[tonic::async_trait]
 impl v1::secrets_server::Secrets for SecretsService {
     async fn resolve(&self, request: Request<ResolveRequest>) -> Result<Response<ResolveResponse>, Status> {
-        let started = Instant::now();
-        let peer = request.remote_addr();
-        let caller = self.authenticate(request.metadata()).await;
-        let (outcomes, refusal) = match &caller {
-            Ok(caller) => self.resolve_for(caller, request.get_ref()).await,
-            Err(error) => (Vec::new(), Some(refused_token(error))),
-        };
-        let failure = refusal.clone().or_else(|| errors::of_outcomes(&outcomes));
-        let code = failure.as_ref().map_or(Code::Ok, Status::code);
-        let record = Record {
-            caller: caller.as_ref().ok(),
-            peer,
-            code,
-            error: refusal.as_ref().map(Status::message),
-            outcomes: &outcomes,
-        };
-        if let Err(error) = self.audit.write(&record) {
-            tracing::error!(%error, "the audit line could not be written, so nothing is handed out");
-            let refusal = unaudited();
-            self.metrics.resolved(refusal.code(), started.elapsed());
-            return Err(refusal);
+        let references = &request.get_ref().references;
+        let mut asked = Unanswered::new(&self.audit, request.remote_addr(), references);
+        match self.authenticate(request.metadata()).await {
+            Ok(caller) => asked.caller = Some(caller),
+            Err(error) => return asked.refuse(refused_token(&error)),
         }
-        self.metrics.resolved(code, started.elapsed());
-        failure.map_or_else(|| Ok(Response::new(reply(outcomes))), Err)
+        let distinct = match self.admit(asked.caller.as_ref(), references) {
+            Ok(distinct) => distinct,
+            Err(refusal) => return asked.refuse(refusal),
+        };
+        let namespace = asked.caller.as_ref().map_or("", |caller| &caller.namespace);
+        let outcomes = self.resolver.resolve(namespace, distinct.references).await;
+        let failure = errors::of_outcomes(&outcomes);
+        let refusal = if failure.is_none() { too_large(&outcomes, &distinct.places) } else { None };
+        asked.answer(refusal.as_ref(), failure.as_ref(), &outcomes)?;
+        failure.or(refusal).map_or_else(|| Ok(reply(&outcomes, &distinct.places)), Err)
     }
 }
 
@@ -67,12 +66,11 @@ impl SecretsService {
         self.authenticator.authenticate(bearer(metadata)?).await
     }
 
-    async fn resolve_for(&self, caller: &Caller, request: &ResolveRequest) -> (Vec<Outcome>, Option<Status>) {
-        let references = match references(request) {
-            Ok(references) => references,
-            Err(refusal) => return (Vec::new(), Some(refusal)),
-        };
-        (self.resolver.resolve(&caller.namespace, references).await, None)
+    /// What is to be resolved for this caller, if it does not ask too often.
+    fn admit(&self, caller: Option<&Caller>, references: &[v1::Reference]) -> Result<Distinct, Status> {
+        let pod = caller.map_or("", |caller| &caller.pod_uid);
+        self.requests.take(pod, Instant::now()).map_err(errors::too_many_requests)?;
+        distinct(references)
     }
 }
 
@@ -87,38 +85,70 @@ fn bearer(metadata: &MetadataMap) -> Result<&str, AuthnError> {
     }
 }
 
-fn references(request: &ResolveRequest) -> Result<Vec<Reference>, Status> {
-    let bad = |message: String| {
-        let verdict = errors::Verdict { code: Code::InvalidArgument, reason: "REQUEST_INVALID", retry_after: None };
-        errors::status(verdict, message, &[])
-    };
-    let count = request.references.len();
+/// References, each once, and for each that was asked which of them it is.
+struct Distinct {
+    references: Vec<Reference>,
+    places: Vec<usize>,
+}
+
+/// A reference that is asked for twice is resolved once: a thousand times the same failing read would be a thousand.
+fn distinct(asked: &[v1::Reference]) -> Result<Distinct, Status> {
+    let count = asked.len();
     if count > MAX_REFERENCES {
-        return Err(bad(format!("{count} references in one request; at most {MAX_REFERENCES} are answered")));
+        let message = format!("{count} references in one request; at most {MAX_REFERENCES} are answered");
+        return Err(errors::invalid(message));
     }
-    let read = |reference: &v1::Reference| Reference::new(&reference.name, reference.query.as_deref());
-    request.references.iter().map(read).collect::<Result<_, _>>().map_err(|error| bad(error.to_string()))
+    let mut known: HashMap<(&str, Option<&str>), usize> = HashMap::with_capacity(count);
+    let mut distinct = Distinct { references: Vec::with_capacity(count), places: Vec::with_capacity(count) };
+    for v1::Reference { name, query } in asked {
+        let next = distinct.references.len();
+        let place = *known.entry((name, query.as_deref())).or_insert(next);
+        if place == next {
+            let reference =
+                Reference::new(name, query.as_deref()).map_err(|error| errors::invalid(error.to_string()))?;
+            distinct.references.push(reference);
+        }
+        distinct.places.push(place);
+    }
+    Ok(distinct)
+}
+
+/// The refusal of a reply that is larger than a client takes; known before anything is copied for the wire.
+fn too_large(outcomes: &[Outcome], places: &[usize]) -> Option<Status> {
+    let bytes: usize = values(outcomes, places).map(|value| value.len() + FRAMING).sum();
+    (bytes > MAX_REPLY_BYTES).then(|| errors::too_large(bytes))
+}
+
+/// One value for each reference asked.
+fn values<'a>(outcomes: &'a [Outcome], places: &'a [usize]) -> impl Iterator<Item = &'a SecretBytes> {
+    places.iter().filter_map(|place| outcomes.get(*place)?.value.as_ref().ok())
 }
 
 fn refused_token(error: &AuthnError) -> Status {
     errors::status(errors::of_authn(error), error.to_string(), &[])
 }
 
-fn unaudited() -> Status {
-    let retry_after = Some(Duration::from_secs(1));
-    let verdict = errors::Verdict { code: Code::Unavailable, reason: "AUDIT_UNWRITABLE", retry_after };
-    errors::status(verdict, "the broker cannot write its audit log; an operator must look at its output", &[])
+fn reply(outcomes: &[Outcome], places: &[usize]) -> Response<ResolveResponse> {
+    // The copies made here are the wire's: they go out encrypted and are freed with the reply.
+    let values = values(outcomes, places).map(|value| value.expose().to_vec()).collect();
+    let mut reply = Response::new(ResolveResponse { values });
+    if let Some(stale) = outcomes.iter().filter_map(stale).max() {
+        reply.metadata_mut().insert(STALE_METADATA, milliseconds(stale).into());
+    }
+    reply
 }
 
-fn reply(outcomes: Vec<Outcome>) -> ResolveResponse {
-    // The copies made here are the wire's: they go out encrypted and are freed with the reply.
-    let values = outcomes.into_iter().filter_map(|outcome| outcome.value.ok()).map(|value| value.expose().to_vec());
-    ResolveResponse { values: values.collect() }
+fn stale(outcome: &Outcome) -> Option<Duration> {
+    outcome.trail.as_ref()?.stale
 }
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+    use tonic::Code;
+
     use super::*;
+    use crate::resolve::Trail;
 
     #[test]
     fn only_one_bearer_token_is_taken() {
@@ -139,15 +169,63 @@ mod tests {
         }
     }
 
+    fn asked(names: &[&str]) -> Vec<v1::Reference> {
+        names.iter().map(|name| v1::Reference { name: (*name).into(), query: None }).collect()
+    }
+
     #[test]
     fn references_are_checked_and_counted_before_anything_is_read() {
-        let request = |names: Vec<&str>| ResolveRequest {
-            references: names.iter().map(|name| v1::Reference { name: (*name).into(), query: None }).collect(),
-        };
-        assert_eq!(references(&request(vec!["a", "b.c"])).unwrap().len(), 2);
-        let refused = references(&request(vec!["a", "bank/db"])).unwrap_err();
+        let refused = distinct(&asked(&["a", "bank/db"])).err().unwrap();
         assert_eq!(refused.code(), Code::InvalidArgument);
-        let refused = references(&request(vec!["a"; 10_000])).unwrap_err();
+        let refused = distinct(&asked(&vec!["a"; 10_000])).err().unwrap();
         assert_eq!(refused.message(), "10000 references in one request; at most 1000 are answered");
+    }
+
+    #[test]
+    fn what_is_asked_twice_is_resolved_once_and_answered_twice() {
+        let mut asked = asked(&["a", "b", "a", "a", "b"]);
+        asked[3].query = Some("username".into());
+        let Distinct { references, places } = distinct(&asked).unwrap();
+        let shown: Vec<_> = references.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["a@azurekeyvault", "b@azurekeyvault", "a@azurekeyvault?username"]);
+        assert_eq!(places, [0, 1, 0, 2, 1]);
+    }
+
+    fn outcome(value: Vec<u8>, stale: Option<u64>) -> Outcome {
+        let trail = Trail {
+            vault: String::new(),
+            object: String::new(),
+            rule: String::new(),
+            served: None,
+            stale: stale.map(Duration::from_millis),
+        };
+        let reference = Reference::new("a", None).unwrap();
+        Outcome { reference, trail: Some(trail), value: Ok(SecretBytes::new(value)) }
+    }
+
+    #[test]
+    fn a_reply_is_never_larger_than_a_client_takes() {
+        let outcomes = [outcome(vec![0; 1 << 20], None)];
+        for (times, fits) in [(0, true), (1, true), (3, true), (4, false), (1_000, false)] {
+            let places = vec![0; times];
+            assert_eq!(too_large(&outcomes, &places).is_none(), fits, "{times}");
+            if fits {
+                assert!(reply(&outcomes, &places).get_ref().encoded_len() <= MAX_REPLY_BYTES);
+            }
+        }
+        let refused = too_large(&outcomes, &[0; 4]).unwrap();
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        assert!(refused.message().contains("4194328 bytes"), "{}", refused.message());
+        let small = [outcome(vec![0; 100], None)];
+        let places = vec![0; 1_000];
+        assert!(reply(&small, &places).get_ref().encoded_len() <= (100 + FRAMING) * 1_000);
+    }
+
+    #[test]
+    fn the_longest_staleness_is_told_and_none_where_all_is_fresh() {
+        let metadata = |outcomes: &[Outcome]| reply(outcomes, &[0]).metadata().get(STALE_METADATA).cloned();
+        assert!(metadata(&[outcome(vec![], None), outcome(vec![], None)]).is_none());
+        let stale = metadata(&[outcome(vec![], Some(5)), outcome(vec![], Some(70_000)), outcome(vec![], None)]);
+        assert_eq!(stale.unwrap(), "70000");
     }
 }

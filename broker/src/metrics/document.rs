@@ -26,13 +26,8 @@ pub fn document() -> String {
         };
         let labels: Vec<String> = series.labels.iter().map(|label| format!("`{label}`")).collect();
         // Writing to a String does not fail.
-        let _ = writeln!(
-            text,
-            "| `{PREFIX}_{}{suffix}` | {kind} | {} | {} |",
-            series.name,
-            labels.join(", "),
-            series.help
-        );
+        let _ =
+            writeln!(text, "| `{PREFIX}_{}{suffix}` | {kind} | {} | {} |", series.name, labels.join(", "), series.help);
     }
     text
 }

@@ -36,8 +36,11 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
     Series { name, kind: Kind::Histogram, labels, help }
 }
 
-pub(super) const REQUESTS: Series =
-    counter("requests", &["method", "code"], "gRPC requests answered, by method and code; CANCELLED where the caller left");
+pub(super) const REQUESTS: Series = counter(
+    "requests",
+    &["method", "code"],
+    "gRPC requests answered, by method and code; CANCELLED where the caller left",
+);
 pub(super) const REQUEST_DURATION: Series =
     histogram("request_duration_seconds", &["method"], "From a gRPC request to the head of its answer");
 
@@ -58,15 +61,19 @@ pub(super) const VAULT_REQUESTS: Series = counter(
     &["vault", "operation", "status"],
     "Requests sent to Key Vault, challenges included, by HTTP status; `none` for no answer",
 );
-pub(super) const VAULT_REQUEST_DURATION: Series =
-    histogram("vault_request_duration_seconds", &["operation"], "From a request to Key Vault to the head of its answer");
+pub(super) const VAULT_REQUEST_DURATION: Series = histogram(
+    "vault_request_duration_seconds",
+    &["operation"],
+    "From a request to Key Vault to the head of its answer",
+);
 pub(super) const VAULT_OBJECTS: Series = gauge("vault_objects", &["vault"], "Objects held of the vault");
 pub(super) const VAULT_STALE_OBJECTS: Series =
     gauge("vault_stale_objects", &["vault"], "Of these, objects that the vault could not confirm in time");
 pub(super) const VAULT_STALEST: Series =
     gauge("vault_stale_seconds", &["vault"], "For how long the stalest of them should have been confirmed");
 pub(super) const VAULT_BUDGET: Series = gauge("vault_budget", &["vault"], "Requests that may be sent at once, at most");
-pub(super) const VAULT_BUDGET_LEFT: Series = gauge("vault_budget_left", &["vault"], "Requests that may be sent at once, now");
+pub(super) const VAULT_BUDGET_LEFT: Series =
+    gauge("vault_budget_left", &["vault"], "Requests that may be sent at once, now");
 pub(super) const VAULT_BREAKER_OPEN: Series =
     gauge("vault_breaker_open", &["vault"], "1 while the vault is left alone or probed, because it throttles or fails");
 pub(super) const VAULT_POLLS: Series =
@@ -82,8 +89,11 @@ pub(super) const TOKEN_AGE: Series =
     gauge("identity_token_age_seconds", &["identity"], "Since the identity's token in use was fetched");
 pub(super) const TOKEN_EXPIRY: Series =
     gauge("identity_token_expiry_timestamp_seconds", &["identity"], "When it ends, in Unix time");
-pub(super) const SIGN_INS: Series =
-    counter("identity_sign_ins", &["identity", "outcome"], "Sign-ins to Entra or an identity endpoint: `ok`, or `failed`");
+pub(super) const SIGN_INS: Series = counter(
+    "identity_sign_ins",
+    &["identity", "outcome"],
+    "Sign-ins to Entra or an identity endpoint: `ok`, or `failed`",
+);
 
 pub(super) const CERTIFICATE_EXPIRY: Series = gauge(
     "certificate_expiry_timestamp_seconds",

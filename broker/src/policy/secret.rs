@@ -18,6 +18,10 @@ pub struct SecretEntry {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// `metadata.uid`; files have none.
+    pub uid: Option<String>,
+    /// `metadata.generation`; files have none.
+    pub generation: Option<i64>,
     /// The vault it names.
     pub vault: VaultName,
     /// The object it names.
@@ -62,10 +66,17 @@ impl SecretEntry {
         Ok(Self {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone(),
+            uid: meta.uid.clone(),
+            generation: meta.generation,
             vault: VaultName::new(&spec.vault.name).map_err(named("spec.vault.name"))?,
             object: Arc::new(id),
             spec,
         })
+    }
+
+    /// Whether it asks for a Secret or a `ConfigMap`. Without either it serves references alone.
+    pub fn has_output(&self) -> bool {
+        self.spec.output.as_ref().is_some_and(|output| output.secret.is_some() || output.config_map.is_some())
     }
 
     /// How people and errors name it.

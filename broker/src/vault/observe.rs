@@ -105,7 +105,8 @@ impl Requests {
     /// Every count that is not zero, with its labels.
     pub fn all(&self) -> impl Iterator<Item = ((Operation, &'static str), u64)> + '_ {
         Operation::ALL.into_iter().zip(&self.0).flat_map(|(operation, counts)| {
-            let counts = STATUSES.iter().zip(counts).map(|((_, status), count)| (*status, count.load(Ordering::Relaxed)));
+            let counts =
+                STATUSES.iter().zip(counts).map(|((_, status), count)| (*status, count.load(Ordering::Relaxed)));
             counts.filter(|(_, count)| *count > 0).map(move |(status, count)| ((operation, status), count))
         })
     }

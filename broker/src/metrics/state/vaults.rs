@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Sample, Samples, State, number, one, series};
 use crate::{
     budget::{BreakerState, GateStatus},
-    cache::Freshness,
+    figures::{self, Held},
     readers::OpenVault,
     vault::{observe::Operation, origin::Origin},
 };
@@ -17,9 +17,7 @@ use crate::{
 struct Figures {
     requests: BTreeMap<(Operation, &'static str), u64>,
     gate: Option<GateStatus>,
-    objects: u64,
-    stale_objects: u64,
-    stalest: Duration,
+    held: Held,
     polls_ok: u64,
     polls_failed: u64,
     changes: u64,
@@ -29,23 +27,11 @@ struct Figures {
 
 /// Every sample that has a vault, and how many of these there are.
 pub(super) fn samples(state: &State) -> Vec<Samples> {
-    let open = state.readers.all();
     let now = Instant::now();
+    let open = figures::all(&state.readers, &state.cache, now);
     let mut vaults: BTreeMap<&Origin, Figures> = BTreeMap::new();
-    for vault in &open {
-        vaults.entry(&vault.id().origin).or_default().add(vault, now);
-    }
-    for (key, entry) in state.cache.entries() {
-        let Some(vault) = open.iter().find(|vault| *vault.id() == key.vault) else { continue };
-        let Some(figures) = vaults.get_mut(&vault.id().origin) else { continue };
-        figures.objects += 1;
-        let stale = match entry.freshness(&vault.settings(), now) {
-            Freshness::Fresh => continue,
-            Freshness::Stale(since) => since,
-            Freshness::TooOld => entry.age(now).saturating_sub(vault.settings().fresh_for()),
-        };
-        figures.stale_objects += 1;
-        figures.stalest = figures.stalest.max(stale);
+    for (id, figures) in &open {
+        vaults.entry(&id.origin).or_default().add(&figures.vault, figures.held, now);
     }
     let requests = vaults.iter().flat_map(|(vault, figures)| {
         let requests = figures.requests.iter();
@@ -65,9 +51,9 @@ pub(super) fn samples(state: &State) -> Vec<Samples> {
         (&series::VAULT_REQUESTS, requests.collect()),
         (&series::VAULT_POLLS, polls.collect()),
         (&series::VAULT_CHANGES, each(|figures| Some(number(figures.changes)))),
-        (&series::VAULT_OBJECTS, each(|figures| Some(number(figures.objects)))),
-        (&series::VAULT_STALE_OBJECTS, each(|figures| Some(number(figures.stale_objects)))),
-        (&series::VAULT_STALEST, each(|figures| Some(figures.stalest.as_secs_f64()))),
+        (&series::VAULT_OBJECTS, each(|figures| Some(number(figures.held.objects)))),
+        (&series::VAULT_STALE_OBJECTS, each(|figures| Some(number(figures.held.stale_objects)))),
+        (&series::VAULT_STALEST, each(|figures| Some(figures.held.stalest.as_secs_f64()))),
         (&series::VAULT_BUDGET, each(|figures| Some(f64::from(figures.gate?.capacity)))),
         (&series::VAULT_BUDGET_LEFT, each(|figures| Some(f64::from(figures.gate?.left)))),
         (&series::VAULT_BREAKER_OPEN, each(|figures| Some(f64::from(figures.gate?.breaker != BreakerState::Closed)))),
@@ -77,7 +63,10 @@ pub(super) fn samples(state: &State) -> Vec<Samples> {
 }
 
 impl Figures {
-    fn add(&mut self, vault: &OpenVault, now: Instant) {
+    fn add(&mut self, vault: &OpenVault, held: Held, now: Instant) {
+        self.held.objects += held.objects;
+        self.held.stale_objects += held.stale_objects;
+        self.held.stalest = self.held.stalest.max(held.stalest);
         for (key, count) in vault.requests_by_outcome() {
             *self.requests.entry(key).or_default() += count;
         }

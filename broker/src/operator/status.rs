@@ -5,10 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use keyward_proto::v1::{CachedObject, StatusResponse};
+use keyward_proto::v1::{CachedObject, StatusResponse, Vault};
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::columns;
 
 /// Writes the tables; `now` gives the ages.
 pub fn write(status: &StatusResponse, now: SystemTime, out: &mut impl Write) -> io::Result<()> {
@@ -19,17 +21,9 @@ pub fn write(status: &StatusResponse, now: SystemTime, out: &mut impl Write) -> 
         "Cache: {} objects, {} of {} bytes; {} of {asked} reads answered from memory; {} AzureKeyVaultSecrets known\n",
         totals.entries, totals.bytes, totals.max_bytes, totals.hits, totals.secrets
     )?;
-    let vaults = status.vaults.iter().map(|vault| {
-        let state = if vault.problem.is_empty() { "ok" } else { &vault.problem };
-        [
-            vault.name.clone(),
-            vault.origin.clone(),
-            vault.requests.to_string(),
-            interval(vault.poll_interval_ms),
-            state.into(),
-        ]
-    });
-    columns(out, ["VAULT", "ORIGIN", "REQUESTS", "REFRESH", "STATE"], vaults)?;
+    let vaults = status.vaults.iter().map(|vault| vault_row(vault, now));
+    let head = ["VAULT", "ORIGIN", "REQUESTS", "BUDGET", "POLL", "CHECKED", "OBJECTS", "STALE", "STATE"];
+    columns::table(out, head, vaults)?;
     writeln!(out)?;
     let objects = status.objects.iter().map(|object| {
         [
@@ -37,16 +31,17 @@ pub fn write(status: &StatusResponse, now: SystemTime, out: &mut impl Write) -> 
             object.r#type.clone(),
             object.vault.clone(),
             format!("{}{}", object.version, if object.pinned { " (pinned)" } else { "" }),
-            age(object, now),
+            ago(object.read_at.as_ref(), now),
+            stale(object),
             object.expires.as_ref().map_or_else(|| "-".to_owned(), instant),
         ]
     });
-    columns(out, ["OBJECT", "TYPE", "VAULT", "VERSION", "AGE", "EXPIRES"], objects)?;
+    columns::table(out, ["OBJECT", "TYPE", "VAULT", "VERSION", "AGE", "STALE", "EXPIRES"], objects)?;
     if !status.invalid_manifests.is_empty() {
         writeln!(out)?;
         let invalid = status.invalid_manifests.iter();
         let rows = invalid.map(|manifest| [manifest.place.clone(), manifest.object.clone(), manifest.reason.clone()]);
-        columns(out, ["INVALID MANIFEST", "OBJECT", "REASON"], rows)?;
+        columns::table(out, ["INVALID MANIFEST", "OBJECT", "REASON"], rows)?;
     }
     Ok(())
 }
@@ -62,11 +57,17 @@ pub fn json(status: &StatusResponse) -> Value {
         "vaults": status.vaults.iter().map(|vault| json!({
             "name": vault.name, "origin": vault.origin, "problem": vault.problem,
             "requests": vault.requests, "pollIntervalMs": vault.poll_interval_ms,
+            "maxStaleMs": vault.max_stale_ms, "pollMode": vault.poll_mode,
+            "checkedAt": vault.checked_at.as_ref().map(instant), "lastError": vault.last_error,
+            "breaker": vault.breaker, "retryAt": vault.retry_at.as_ref().map(instant),
+            "budgetLeft": vault.budget_left, "budget": vault.budget,
+            "objects": vault.objects, "staleObjects": vault.stale_objects,
         })).collect::<Vec<_>>(),
         "objects": status.objects.iter().map(|object| json!({
             "vault": object.vault, "type": object.r#type, "name": object.name, "version": object.version,
             "pinned": object.pinned, "readAt": object.read_at.as_ref().map(instant),
             "expires": object.expires.as_ref().map(instant), "bytes": object.bytes,
+            "confirmedAt": object.confirmed_at.as_ref().map(instant), "staleMs": object.stale_ms,
         })).collect::<Vec<_>>(),
         "invalidManifests": status.invalid_manifests.iter().map(|manifest| json!({
             "place": manifest.place, "object": manifest.object, "reason": manifest.reason,
@@ -74,26 +75,48 @@ pub fn json(status: &StatusResponse) -> Value {
     })
 }
 
-fn columns<const N: usize>(
-    out: &mut impl Write,
-    head: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> io::Result<()> {
-    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
-    for row in rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
+fn vault_row(vault: &Vault, now: SystemTime) -> [String; 9] {
+    let poll = format!("{} {}", interval(vault.poll_interval_ms), vault.poll_mode);
+    [
+        vault.name.clone(),
+        vault.origin.clone(),
+        vault.requests.to_string(),
+        format!("{}/{}", vault.budget_left, vault.budget),
+        poll.trim_end().to_owned(),
+        ago(vault.checked_at.as_ref(), now),
+        vault.objects.to_string(),
+        vault.stale_objects.to_string(),
+        state(vault),
+    ]
 }
 
-fn age(object: &CachedObject, now: SystemTime) -> String {
-    let read_at = object.read_at.as_ref().and_then(|read_at| SystemTime::try_from(*read_at).ok());
+/// What is wrong with a vault; the gravest first.
+fn state(vault: &Vault) -> String {
+    let left_alone = matches!(vault.breaker.as_str(), "open" | "probing");
+    let breaker = if left_alone { format!("breaker {}", vault.breaker) } else { String::new() };
+    let wrong: Vec<&str> = [&vault.problem, &breaker, &vault.last_error]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .map(|text| &**text)
+        .collect();
+    if wrong.is_empty() { "ok".to_owned() } else { wrong.join("; ") }
+}
+
+fn stale(object: &CachedObject) -> String {
+    match object.stale_ms {
+        0 => "-".to_owned(),
+        milliseconds => seconds(Duration::from_millis(milliseconds)),
+    }
+}
+
+fn ago(at: Option<&Timestamp>, now: SystemTime) -> String {
+    let at = at.and_then(|at| SystemTime::try_from(*at).ok());
     // A clock that stands before the broker's shows as an age of nothing.
-    let age = read_at.map(|read_at| now.duration_since(read_at).unwrap_or_default());
-    age.map_or_else(|| "-".to_owned(), |age| humantime::format_duration(Duration::from_secs(age.as_secs())).to_string())
+    at.map_or_else(|| "-".to_owned(), |at| seconds(now.duration_since(at).unwrap_or_default()))
+}
+
+fn seconds(duration: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
 }
 
 fn interval(milliseconds: u64) -> String {
@@ -107,7 +130,7 @@ fn instant(timestamp: &Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use keyward_proto::v1::{CacheTotals, InvalidManifest, Vault};
+    use keyward_proto::v1::{CacheTotals, InvalidManifest};
 
     use super::*;
 
@@ -116,19 +139,31 @@ mod tests {
         let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
         let status = StatusResponse {
             totals: Some(CacheTotals { entries: 1, bytes: 700, max_bytes: 1_000, hits: 3, misses: 1, secrets: 2 }),
-            vaults: vec![Vault {
-                name: "acme".into(),
-                origin: "https://acme.vault.azure.net".into(),
-                requests: 2,
-                poll_interval_ms: 600_000,
-                ..Vault::default()
-            }],
+            vaults: vec![
+                Vault {
+                    name: "acme".into(),
+                    origin: "https://acme.vault.azure.net".into(),
+                    requests: 2,
+                    poll_interval_ms: 600_000,
+                    poll_mode: "list".into(),
+                    checked_at: at(1_060),
+                    last_error: "the vault is throttling".into(),
+                    breaker: "open".into(),
+                    budget_left: 9,
+                    budget: 10,
+                    objects: 1,
+                    stale_objects: 1,
+                    ..Vault::default()
+                },
+                Vault { name: "partner".into(), problem: "unknown field".into(), ..Vault::default() },
+            ],
             objects: vec![CachedObject {
                 vault: "https://acme.vault.azure.net".into(),
                 r#type: "secret".into(),
                 name: "db".into(),
                 version: "a".repeat(32),
                 read_at: at(1_000),
+                stale_ms: 60_500,
                 ..CachedObject::default()
             }],
             invalid_manifests: vec![InvalidManifest {
@@ -143,11 +178,12 @@ mod tests {
         let expected = "\
 Cache: 1 objects, 700 of 1000 bytes; 3 of 4 reads answered from memory; 2 AzureKeyVaultSecrets known
 
-VAULT  ORIGIN                        REQUESTS  REFRESH  STATE
-acme   https://acme.vault.azure.net  2         10m      ok
+VAULT    ORIGIN                        REQUESTS  BUDGET  POLL      CHECKED  OBJECTS  STALE  STATE
+acme     https://acme.vault.azure.net  2         9/10    10m list  30s      1        1      breaker open; the vault is throttling
+partner                                0         0/0     0s        -        0        0      unknown field
 
-OBJECT  TYPE    VAULT                         VERSION                           AGE     EXPIRES
-db      secret  https://acme.vault.azure.net  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  1m 30s  -
+OBJECT  TYPE    VAULT                         VERSION                           AGE     STALE  EXPIRES
+db      secret  https://acme.vault.azure.net  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  1m 30s  1m     -
 
 INVALID MANIFEST  OBJECT                      REASON
 shop.yaml#2       AzureKeyVaultSecret/shop/x  spec is missing

@@ -1,0 +1,127 @@
+//! The gRPC services, made from what they share.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use keyward_proto::{
+    MAX_REPLY_BYTES, MAX_REQUEST_BYTES,
+    v1::{
+        cache_server::CacheServer, references_server::ReferencesServer, secrets_server::SecretsServer,
+        sync_server::SyncServer,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::{
+    pb::health_server::{Health, HealthServer},
+    server::HealthReporter,
+};
+
+use crate::{
+    audit::AuditLog,
+    authn::Authenticator,
+    cache::ObjectCache,
+    changes::Changes,
+    grpc::{cache::CacheService, references::ReferencesService, secrets::SecretsService, sync::SyncService},
+    metrics::Metrics,
+    policy::Snapshot,
+    poll::Refresh,
+    rate::{Limiter, Rate},
+    readers::Readers,
+    resolve::Resolver,
+};
+
+/// What requests and polling share.
+#[derive(Clone)]
+pub(super) struct Core {
+    /// What the manifests say.
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What is held.
+    pub(super) cache: ObjectCache,
+    /// Which vaults are open.
+    pub(super) readers: Arc<Readers>,
+    /// What polling finds out.
+    pub(super) changes: Changes,
+}
+
+/// What the services are made of.
+pub(super) struct Services {
+    pub(super) core: Core,
+    pub(super) authenticator: Arc<dyn Authenticator>,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) refresh: Arc<dyn Refresh>,
+    pub(super) trust_domain: String,
+    pub(super) requests_per_pod: u32,
+}
+
+impl Services {
+    /// Every service; streams end when `drain` is cancelled.
+    pub(super) fn routes(&self, drain: CancellationToken) -> Routes {
+        Routes::new(self.secrets())
+            .add_service(self.sync(drain))
+            .add_service(self.references())
+            .add_service(self.cache())
+    }
+
+    /// The health service, in which they all serve.
+    pub(super) async fn health(&self) -> (HealthReporter, HealthServer<impl Health>) {
+        let (health, service) = tonic_health::server::health_reporter();
+        health.set_serving::<SecretsServer<SecretsService>>().await;
+        health.set_serving::<SyncServer<SyncService>>().await;
+        health.set_serving::<ReferencesServer<ReferencesService>>().await;
+        health.set_serving::<CacheServer<CacheService>>().await;
+        (health, service)
+    }
+
+    /// None of them serves any more.
+    pub(super) async fn set_not_serving(health: &HealthReporter) {
+        health.set_not_serving::<SecretsServer<SecretsService>>().await;
+        health.set_not_serving::<SyncServer<SyncService>>().await;
+        health.set_not_serving::<ReferencesServer<ReferencesService>>().await;
+        health.set_not_serving::<CacheServer<CacheService>>().await;
+    }
+
+    fn resolver(&self) -> Resolver {
+        let Core { snapshot, cache, readers, .. } = self.core.clone();
+        Resolver::new(snapshot, cache, readers)
+    }
+
+    fn secrets(&self) -> SecretsServer<SecretsService> {
+        SecretsServer::new(SecretsService {
+            authenticator: Arc::clone(&self.authenticator),
+            resolver: self.resolver(),
+            audit: Arc::clone(&self.audit),
+            requests: Limiter::new(Rate::of_a_pod(self.requests_per_pod)),
+        })
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .max_encoding_message_size(MAX_REPLY_BYTES)
+    }
+
+    fn sync(&self, drain: CancellationToken) -> SyncServer<SyncService> {
+        let Core { snapshot, changes, .. } = self.core.clone();
+        SyncServer::new(SyncService::new(snapshot, self.resolver(), Arc::clone(&self.audit), changes, drain))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_REPLY_BYTES)
+    }
+
+    fn references(&self) -> ReferencesServer<ReferencesService> {
+        ReferencesServer::new(ReferencesService { snapshot: Arc::clone(&self.core.snapshot) })
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_REPLY_BYTES)
+    }
+
+    fn cache(&self) -> CacheServer<CacheService> {
+        let Core { snapshot, cache, readers, .. } = self.core.clone();
+        CacheServer::new(CacheService {
+            snapshot,
+            cache,
+            readers,
+            refresh: Arc::clone(&self.refresh),
+            authenticator: Arc::clone(&self.authenticator),
+            resolver: self.resolver(),
+        })
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .max_encoding_message_size(MAX_REPLY_BYTES)
+    }
+}

@@ -1,0 +1,166 @@
+//! What the controller is given: the rendered data of one `AzureKeyVaultSecret`, at the identity it knows and no other's.
+//!
+//! Decided by [`authz`] as a `Resolve` of the secret's own namespace is, and once more after the read, which may take
+//! long: a secret that was deleted and made anew meanwhile must not get the other's data. No gRPC here.
+
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use keyward_types::ObjectVersion;
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+use crate::{
+    authz::{self, Denial, Grant},
+    cache::{CacheKey, Served},
+    policy::{SecretEntry, Snapshot},
+    render::{self, DataMap},
+    resolve::{ResolveError, Resolver, Trail},
+};
+
+/// How long a vault is waited for. Below the server's own limit, whose answer would not say to try again.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Which secret, as the caller knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// `metadata.uid`; empty where the source has none.
+    pub uid: String,
+    /// `metadata.generation`; 0 where the source has none.
+    pub generation: i64,
+}
+
+/// What became of one fetch.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it was granted by, for audit; `None` when it was not.
+    pub trail: Option<Trail>,
+    /// The data, or why there is none.
+    pub data: Result<Fetched, FetchError>,
+}
+
+/// Rendered data.
+#[derive(Debug)]
+pub struct Fetched {
+    /// What to write.
+    pub data: DataMap,
+    /// The object's version.
+    pub version: ObjectVersion,
+    /// The object's own expiry.
+    pub expires: Option<OffsetDateTime>,
+    /// The generation that was rendered.
+    pub generation: i64,
+    /// For how long the vault has been unable to confirm the object; `None` while it is fresh.
+    pub stale: Option<Duration>,
+}
+
+/// Why there is no data. Every text names the secret and says what to do.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The manifests that are read so far have another UID or an older generation, or no such secret at all.
+    #[error("{secret} is not known yet with UID `{uid}` and generation {generation}: {known}; try again")]
+    Unknown {
+        /// The secret, in words.
+        secret: String,
+        /// The UID named.
+        uid: String,
+        /// The generation named.
+        generation: i64,
+        /// What is known instead.
+        known: String,
+    },
+    /// It names another object than when the read began.
+    #[error("{secret} was changed while its object was read; try again")]
+    Replaced {
+        /// The secret, in words.
+        secret: String,
+    },
+    /// It is for references only.
+    #[error("{secret} has no output; add `output.secret` or `output.configMap`, or do not sync it")]
+    NoOutput {
+        /// The secret, in words.
+        secret: String,
+    },
+    /// As for a `Resolve`.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+}
+
+impl From<Denial> for FetchError {
+    fn from(denial: Denial) -> Self {
+        Self::Resolve(denial.into())
+    }
+}
+
+/// Decides, reads, decides again, renders.
+pub async fn fetch(resolver: &Resolver, snapshot: &ArcSwap<Snapshot>, wanted: &Wanted) -> Outcome {
+    let grant = match grant(&snapshot.load(), wanted) {
+        Ok(grant) => grant,
+        Err(error) => return Outcome { trail: None, data: Err(error) },
+    };
+    let mut trail = Trail::of(&grant);
+    let data = match read(resolver, &grant).await {
+        Ok(served) => {
+            trail.note(&served);
+            rendered(&snapshot.load(), wanted, &grant, &served)
+        }
+        Err(error) => Err(error.into()),
+    };
+    Outcome { trail: Some(trail), data }
+}
+
+async fn read(resolver: &Resolver, grant: &Grant) -> Result<Served, ResolveError> {
+    let late = |_| ResolveError::Late { secret: grant.secret.shown(), vault: grant.vault.origin.to_string() };
+    timeout(PATIENCE, resolver.read(grant)).await.map_err(late)?
+}
+
+/// Whether the secret wanted is there as wanted, is admitted, and has an output.
+fn grant(snapshot: &Snapshot, wanted: &Wanted) -> Result<Grant, FetchError> {
+    let unknown = |known: String| FetchError::Unknown {
+        secret: format!("AzureKeyVaultSecret {}/{}", wanted.namespace, wanted.name),
+        uid: wanted.uid.clone(),
+        generation: wanted.generation,
+        known,
+    };
+    let secret = match authz::find(snapshot, &wanted.namespace, &wanted.name) {
+        // The caller has seen it where UIDs come from, so it will be here soon.
+        Err(Denial::UnknownSecret { .. }) if !wanted.uid.is_empty() => {
+            return Err(unknown("there is no such object".to_owned()));
+        }
+        found => found?,
+    };
+    let (uid, generation) = (secret.uid.as_deref().unwrap_or_default(), generation(secret));
+    if uid != wanted.uid || generation < wanted.generation {
+        return Err(unknown(format!("UID `{uid}`, generation {generation} is")));
+    }
+    let grant = authz::grant(snapshot, secret)?;
+    if secret.has_output() { Ok(grant) } else { Err(FetchError::NoOutput { secret: secret.shown() }) }
+}
+
+/// The data, by what the manifests say now and not by what they said before the read.
+fn rendered(snapshot: &Snapshot, wanted: &Wanted, before: &Grant, served: &Served) -> Result<Fetched, FetchError> {
+    let Grant { secret, vault, .. } = grant(snapshot, wanted)?;
+    if CacheKey::of(&secret, &vault) != CacheKey::of(&before.secret, &before.vault) {
+        return Err(FetchError::Replaced { secret: secret.shown() });
+    }
+    let data = render::output(&served.entry.object, &secret.spec)
+        .map_err(|source| ResolveError::Render { secret: secret.shown(), source })?;
+    Ok(Fetched {
+        data,
+        version: served.entry.version.clone(),
+        expires: served.entry.attributes.expires,
+        generation: generation(&secret),
+        stale: served.stale,
+    })
+}
+
+fn generation(secret: &SecretEntry) -> i64 {
+    secret.generation.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

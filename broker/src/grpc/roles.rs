@@ -1,0 +1,149 @@
+//! Who may call which method: one table, and nothing is open that it does not name. Pure; [`super::guard`] enforces it.
+
+use keyward_kit::tls::role::{Role, RoleError, role_of};
+use tonic::{Code, Status};
+
+use super::errors;
+
+/// Who may call a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever trusts the broker's authority.
+    Anyone,
+    /// A pod, by its token, which the service itself verifies. A certificate neither helps nor hinders.
+    PodToken,
+    /// The holder of a client certificate of this role, and nobody else.
+    Role(Role),
+}
+
+/// Every method that is served, by its HTTP/2 path.
+pub const METHODS: [(&str, Access); 10] = [
+    ("/keyward.v1.Secrets/Resolve", Access::PodToken),
+    ("/keyward.v1.Sync/Fetch", Access::Role(Role::Controller)),
+    ("/keyward.v1.Sync/Watch", Access::Role(Role::Controller)),
+    ("/keyward.v1.References/Check", Access::Role(Role::Webhook)),
+    ("/keyward.v1.Cache/Status", Access::Role(Role::Operator)),
+    ("/keyward.v1.Cache/Refresh", Access::Role(Role::Operator)),
+    ("/keyward.v1.Cache/Explain", Access::Role(Role::Operator)),
+    ("/grpc.health.v1.Health/Check", Access::Anyone),
+    ("/grpc.health.v1.Health/Watch", Access::Anyone),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Anyone),
+];
+
+/// Why a call does not reach its service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The table does not name it.
+    #[error("this broker has no such method")]
+    UnknownMethod,
+    /// No client certificate was shown.
+    #[error("this method needs a client certificate of role `{needed}`")]
+    NoCertificate {
+        /// Who may call it.
+        needed: Role,
+    },
+    /// The certificate proves nothing.
+    #[error("{source}; this method needs role `{needed}`")]
+    NoRole {
+        /// Who may call it.
+        needed: Role,
+        /// What is wrong with the certificate.
+        source: RoleError,
+    },
+    /// The certificate proves another role.
+    #[error("role `{found}` may not call this method; `{needed}` may")]
+    OtherRole {
+        /// Whom the certificate proves.
+        found: Role,
+        /// Who may call it.
+        needed: Role,
+    },
+}
+
+/// Decides. `certificate` is the peer's, verified in the handshake. Returns the role where the method needs one.
+pub fn admit(path: &str, certificate: Option<&[u8]>, trust_domain: &str) -> Result<Option<Role>, Refused> {
+    let (_, access) = METHODS.iter().find(|(known, _)| *known == path).ok_or(Refused::UnknownMethod)?;
+    let Access::Role(needed) = *access else { return Ok(None) };
+    let certificate = certificate.ok_or(Refused::NoCertificate { needed })?;
+    match role_of(certificate, trust_domain) {
+        Ok(found) if found == needed => Ok(Some(found)),
+        Ok(found) => Err(Refused::OtherRole { found, needed }),
+        Err(source) => Err(Refused::NoRole { needed, source }),
+    }
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        let (code, reason) = match &refused {
+            Refused::UnknownMethod => (Code::Unimplemented, "METHOD_UNKNOWN"),
+            Refused::NoCertificate { .. } => (Code::Unauthenticated, "CERTIFICATE_MISSING"),
+            Refused::NoRole { .. } => (Code::PermissionDenied, "CERTIFICATE_WITHOUT_ROLE"),
+            Refused::OtherRole { .. } => (Code::PermissionDenied, "ROLE_NOT_ADMITTED"),
+        };
+        errors::refusal(code, reason, refused.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    /// The paths of all methods that descriptors name.
+    fn described(descriptors: &[u8]) -> Vec<String> {
+        let set = FileDescriptorSet::decode(descriptors).unwrap();
+        let services = set.file.into_iter().flat_map(|file| {
+            let package = file.package().to_owned();
+            file.service.into_iter().map(move |service| (package.clone(), service))
+        });
+        services
+            .flat_map(|(package, service)| {
+                let name = service.name().to_owned();
+                service.method.into_iter().map(move |method| format!("/{package}.{name}/{}", method.name()))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_table_names_every_method_served_and_no_other() {
+        let served: BTreeSet<String> = [
+            keyward_proto::FILE_DESCRIPTOR_SET,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        ]
+        .iter()
+        .flat_map(|descriptors| described(descriptors))
+        .collect();
+        let named: BTreeSet<String> = METHODS.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(named, served);
+        assert_eq!(named.len(), METHODS.len(), "a method has two rows");
+    }
+
+    #[test]
+    fn what_the_table_does_not_name_is_open_to_nobody() {
+        for path in ["", "/", "/keyward.v1.Cache", "/keyward.v1.Cache/status", "/keyward.v1.Cache/Status/", "/a/b"] {
+            assert_eq!(admit(path, None, "example.org"), Err(Refused::UnknownMethod), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_certificate_opens_exactly_what_needs_no_role() {
+        for (path, access) in METHODS {
+            let admitted = admit(path, None, "example.org");
+            match access {
+                Access::Anyone | Access::PodToken => assert_eq!(admitted, Ok(None), "{path}"),
+                Access::Role(needed) => assert_eq!(admitted, Err(Refused::NoCertificate { needed }), "{path}"),
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_prove_no_role_open_nothing_that_needs_one() {
+        let refused = admit("/keyward.v1.Sync/Fetch", Some(b"nonsense"), "example.org");
+        assert_eq!(refused, Err(Refused::NoRole { needed: Role::Controller, source: RoleError::Malformed }));
+    }
+}
