@@ -56,22 +56,21 @@ pub async fn stand() -> anyhow::Result<Stand> {
 /// one of them does not see the values it should.
 pub async fn round(stand: &Stand, count: usize) -> anyhow::Result<Cost> {
     stand.emulator.reset_calls();
-    let token = stand.write_token(&ProjectedToken::for_pod("shop", "checkout", "checkout-1"))?;
-    let launches = (0..count).map(|launch| {
-        let token = &token;
-        async move {
-            let picked = (0..REFERENCES).map(|n| (launch * REFERENCES + n) % SECRETS);
-            let environment: Vec<(String, String)> =
-                picked.map(|n| (format!("S{n}"), format!("s-{n}@azurekeyvault"))).collect();
-            let checks: Vec<String> =
-                environment.iter().map(|(name, _)| format!("[ \"${name}\" = value-{} ]", &name[1..])).collect();
-            let environment: Vec<(&str, &str)> =
-                environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            let mut launcher = stand.launcher(token, &environment, &["/bin/sh", "-c", &checks.join(" && ")])?;
-            let status = launcher.stdin(Stdio::null()).status().await?;
-            ensure!(status.success(), "launch {launch} ended with {status}");
-            anyhow::Ok(())
-        }
+    // Each is a pod of its own, as in a rollout: what one pod may ask is bounded.
+    let token = |launch| ProjectedToken::for_pod("shop", "checkout", &format!("checkout-{launch}"));
+    let tokens = (0..count).map(|launch| stand.write_token(&token(launch))).collect::<Result<Vec<_>, _>>()?;
+    let launches = tokens.iter().enumerate().map(|(launch, token)| async move {
+        let picked = (0..REFERENCES).map(|n| (launch * REFERENCES + n) % SECRETS);
+        let environment: Vec<(String, String)> =
+            picked.map(|n| (format!("S{n}"), format!("s-{n}@azurekeyvault"))).collect();
+        let checks: Vec<String> =
+            environment.iter().map(|(name, _)| format!("[ \"${name}\" = value-{} ]", &name[1..])).collect();
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut launcher = stand.launcher(token, &environment, &["/bin/sh", "-c", &checks.join(" && ")])?;
+        let status = launcher.stdin(Stdio::null()).status().await?;
+        ensure!(status.success(), "launch {launch} ended with {status}");
+        anyhow::Ok(())
     });
     stream::iter(launches).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     let calls = stand.emulator.calls();

@@ -162,15 +162,21 @@ impl Stand {
 
     /// `keyward-broker status` with the operator's certificate.
     pub fn status(&self, arguments: &[&str]) -> Result<Command, StandError> {
-        let mut status = Command::new(self.programs.path("keyward-broker")?);
-        status
-            .arg("status")
+        let mut status = self.operator(&["status"])?;
+        status.args(arguments);
+        Ok(status)
+    }
+
+    /// `keyward-broker` with the operator's certificate: `status`, `refresh` or `explain`.
+    pub fn operator(&self, arguments: &[&str]) -> Result<Command, StandError> {
+        let mut command = Command::new(self.programs.path("keyward-broker")?);
+        command
             .args(arguments)
             .env_clear()
             .env("KEYWARD_BROKER", self.broker_url())
             .env("KEYWARD_OPERATOR_TLS_DIR", self.directory.path().join("operator-tls"))
             .stdin(Stdio::null());
-        Ok(status)
+        Ok(command)
     }
 }
 
