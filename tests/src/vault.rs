@@ -48,6 +48,7 @@ mod clock;
 pub mod config;
 pub mod control;
 mod data_plane;
+mod dates;
 mod endpoints;
 mod entra;
 mod errors;
@@ -61,6 +62,7 @@ mod jwk;
 mod jwt;
 mod keymaker;
 mod keys;
+mod line;
 mod links;
 mod listeners;
 mod lock;
@@ -79,10 +81,12 @@ mod store;
 mod world;
 mod x509;
 
-pub use calls::{CLIENT_GONE, CallCount, CallReport};
+pub use calls::{CLIENT_GONE, CallCount, CallRecord, CallReport};
 pub use clock::Clock;
 pub use endpoints::Endpoints;
-pub use faults::{Fault, Faults, Gate, GateState, Rule, TooManyRules};
+pub use faults::{
+    ArmError, BodyFault, Fault, Faults, Gate, GateState, PageFault, RetryAfter, Revocation, Rule, RuleId, RuleState,
+};
 pub use forge::TokenForge;
 pub use identities::Identities;
 pub use issuer::{DEFAULT_AUDIENCE, ProjectedToken};

@@ -78,13 +78,11 @@ impl Flights {
         R: FnOnce(Passengers) -> F,
     {
         let mut aloft = self.aloft();
-        match aloft.get(key) {
-            Some(landing) => Ok((false, landing.subscribe())),
-            None => {
-                let Some(read) = read.take() else { return Err(LoadError::Interrupted) };
-                Ok((true, self.start(&mut aloft, key, read)?))
-            }
+        if let Some(landing) = aloft.get(key) {
+            return Ok((false, landing.subscribe()));
         }
+        let read = read.take().ok_or(LoadError::Interrupted)?;
+        Ok((true, self.start(&mut aloft, key, read)?))
     }
 
     fn start<F>(

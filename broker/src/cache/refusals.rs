@@ -59,8 +59,7 @@ fn stands_for(error: &LoadError) -> Option<Duration> {
         // Somebody may be about to create it.
         LoadError::Read(ReadError::NotFound) => 10,
         // Changes of roles take minutes to arrive; enabling is a matter of a person who is looking.
-        LoadError::Read(ReadError::Forbidden(_) | ReadError::Disabled) => 30,
-        LoadError::Parse(_) => 30,
+        LoadError::Read(ReadError::Forbidden(_) | ReadError::Disabled) | LoadError::Parse(_) => 30,
         LoadError::Read(ReadError::Malformed(_)) => 5,
         LoadError::Read(ReadError::Unreachable(_) | ReadError::NoToken(_)) => 1,
         LoadError::Read(ReadError::Throttled { .. } | ReadError::Paused { .. })

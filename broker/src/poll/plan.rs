@@ -48,7 +48,6 @@ pub(super) enum Action {
 /// Decides for one object.
 pub(super) fn action(known: &Known, seen: Seen) -> Action {
     match (known, seen) {
-        (_, Seen::Unlisted) => Action::Read(Class::ChangeCheck),
         (Known::Held { stamp, overdue }, Seen::Present { enabled: true, updated })
             if stamp.updated == updated && updated.is_some() && !stamp.hot =>
         {
@@ -58,8 +57,8 @@ pub(super) fn action(known: &Known, seen: Seen) -> Action {
                 Action::Confirm
             }
         }
-        // Changed, disabled or gone: only the object itself can tell.
-        (Known::Held { .. }, _) => Action::Read(Class::ChangeCheck),
+        // Changed, disabled, gone, or not listed at all: only the object itself can tell.
+        (Known::Held { .. }, _) | (Known::Refused(_), Seen::Unlisted) => Action::Read(Class::ChangeCheck),
         (Known::Refused(Some(ReadError::NotFound)), Seen::Absent)
         | (Known::Refused(Some(ReadError::Disabled)), Seen::Present { enabled: false, .. }) => Action::Leave,
         (Known::Refused(_), _) => Action::Read(Class::Background),

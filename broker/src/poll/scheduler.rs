@@ -106,7 +106,7 @@ impl Poller {
                 () = readers.changed() => self.look(),
                 Some(asked) = self.asked.recv(), if self.waiting.len() < MAX_REFRESHES => self.ask(asked),
                 Some(ended) = self.under_way.join_next() => match ended {
-                    Ok((id, refreshed)) => self.ended(&id, refreshed),
+                    Ok((id, refreshed)) => self.ended(&id, &refreshed),
                     Err(error) => {
                         tracing::error!(%error, "a round of polling failed");
                         // Whose it was is not known; none is left waiting for an end that never comes.
@@ -165,13 +165,13 @@ impl Poller {
         });
     }
 
-    fn ended(&mut self, id: &Arc<VaultId>, refreshed: Refreshed) {
+    fn ended(&mut self, id: &Arc<VaultId>, refreshed: &Refreshed) {
         self.running.remove(id);
         if let Some(error) = &refreshed.error {
             tracing::warn!(vault = %id.origin, error, "not all that is cached could be compared with the vault");
         }
         if let Some(vault) = self.readers.get(id) {
-            let next = if refreshed.error.is_none() { self.after_interval(&vault) } else { self.after_failure(&vault) };
+            let next = if refreshed.error.is_none() { self.after_interval(&vault) } else { after_failure(&vault) };
             self.due.insert(id.clone(), next);
         }
         for waiting in &mut self.waiting {
@@ -215,11 +215,11 @@ impl Poller {
     fn after_interval(&self, vault: &OpenVault) -> Instant {
         Instant::now() + vault.settings().poll_interval.mul_f64(0.8 + 0.2 * (self.chance)())
     }
+}
 
-    fn after_failure(&self, vault: &OpenVault) -> Instant {
-        let pause = vault.gate().status().retry_after.unwrap_or(RETRY);
-        Instant::now() + pause.min(vault.settings().poll_interval).max(Duration::from_millis(100))
-    }
+fn after_failure(vault: &OpenVault) -> Instant {
+    let pause = vault.gate().status().retry_after.unwrap_or(RETRY);
+    Instant::now() + pause.min(vault.settings().poll_interval).max(Duration::from_millis(100))
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use azure_core::{
-    http::{Response, pager::PageIterator},
+    http::{Pager, Response, pager::PageIterator},
     time::OffsetDateTime,
 };
 use azure_security_keyvault_keys::{KeyClient, models::ListKeyPropertiesResult};
@@ -27,7 +27,7 @@ pub(super) fn secrets<'a>(
     vault: &'a Origin,
     timeout: Duration,
 ) -> impl Stream<Item = Result<Page, ReadError>> + Send + 'a {
-    let open = |client: &SecretClient| client.list_secret_properties(None).map(|pager| pager.into_pages());
+    let open = |client: &SecretClient| client.list_secret_properties(None).map(Pager::into_pages);
     pages(lane, open, timeout, move |page: ListSecretPropertiesResult| {
         let items = page.value.into_iter().map(|item| {
             let told = item.attributes.unwrap_or_default();
@@ -43,7 +43,7 @@ pub(super) fn keys<'a>(
     vault: &'a Origin,
     timeout: Duration,
 ) -> impl Stream<Item = Result<Page, ReadError>> + Send + 'a {
-    let open = |client: &KeyClient| client.list_key_properties(None).map(|pager| pager.into_pages());
+    let open = |client: &KeyClient| client.list_key_properties(None).map(Pager::into_pages);
     pages(lane, open, timeout, move |page: ListKeyPropertiesResult| {
         let items = page.value.into_iter().map(|item| {
             let told = item.attributes.unwrap_or_default();

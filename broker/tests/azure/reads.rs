@@ -88,7 +88,7 @@ fn certificate_and_twin(call: &Call) -> Answer {
 #[tokio::test]
 async fn a_certificate_is_read_with_its_twin_of_the_same_version() {
     let world = World::new(certificate_and_twin).await;
-    let RawObject { version, attributes, body } =
+    let RawObject { version, attributes, body, .. } =
         world.reader().read(&object(ObjectKind::Certificate, "tls", None)).await.unwrap();
     let RawBody::Certificate { leaf, twin } = body else { panic!("not a certificate") };
     assert_eq!((version.as_str(), attributes.updated.map(time::OffsetDateTime::unix_timestamp)), (V2, Some(5)));

@@ -82,7 +82,8 @@ impl AccessTokens {
         claims["appid"].as_str().map(str::to_owned).ok_or_else(|| refuse("Error validating token: it has no appid."))
     }
 
-    fn challenge(&self, demand: &Demand<'_>, message: &str) -> Refusal {
+    /// The 401 that says where tokens come from.
+    pub(super) fn challenge(&self, demand: &Demand<'_>, message: &str) -> Refusal {
         let challenge =
             format!(r#"Bearer authorization="{}/{}", resource="{}""#, self.authority, demand.tenant, demand.resource);
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized", message);

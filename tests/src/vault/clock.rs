@@ -18,16 +18,25 @@ pub struct Clock {
 enum Reading {
     #[default]
     System,
+    /// Runs with the system's, so many seconds ahead.
+    Skewed(i64),
     Stopped(i64),
+}
+
+impl Reading {
+    fn now(self) -> i64 {
+        match self {
+            Self::System => system_now(),
+            Self::Skewed(seconds) => system_now().saturating_add(seconds),
+            Self::Stopped(seconds) => seconds,
+        }
+    }
 }
 
 impl Clock {
     /// Seconds since 1970: Key Vault knows no finer grain.
     pub fn now(&self) -> i64 {
-        match *lock(&self.reading) {
-            Reading::System => system_now(),
-            Reading::Stopped(seconds) => seconds,
-        }
+        lock(&self.reading).now()
     }
 
     /// Stops the clock at `seconds` since 1970.
@@ -38,11 +47,12 @@ impl Clock {
     /// Moves the clock forward and leaves it stopped there.
     pub fn advance(&self, by: Duration) {
         let mut reading = lock(&self.reading);
-        let from = match *reading {
-            Reading::System => system_now(),
-            Reading::Stopped(seconds) => seconds,
-        };
-        *reading = Reading::Stopped(from.saturating_add_unsigned(by.as_secs()));
+        *reading = Reading::Stopped(reading.now().saturating_add_unsigned(by.as_secs()));
+    }
+
+    /// Runs with the system's clock, so many seconds ahead of it, or behind where negative.
+    pub fn skew(&self, seconds: i64) {
+        *lock(&self.reading) = Reading::Skewed(seconds);
     }
 
     /// Follows the system's clock again.
@@ -69,5 +79,15 @@ mod tests {
         assert_eq!(clock.now(), 1_060);
         clock.follow_system();
         assert!(clock.now() > 1_000_000_000);
+    }
+
+    #[test]
+    fn a_skewed_clock_runs_beside_the_systems() {
+        let clock = Clock::default();
+        clock.skew(-3_600);
+        let behind = system_now() - clock.now();
+        assert!((3_600..3_610).contains(&behind), "{behind}");
+        clock.follow_system();
+        assert!(system_now() - clock.now() < 10);
     }
 }

@@ -6,18 +6,22 @@
 //! | `GET /ca.pem` | the authority that clients are to trust |
 //! | `GET /calls` | counts as JSON rows `{vault, operation, object, status, count}` |
 //! | `DELETE /calls` | forgets the counts |
-//! | `POST /faults` | arms a rule: `{"vault", "operation", "object", "times", "fault"}`, all but `fault` optional; `fault` is `{"status": {"code": 429, "retryAfter": 1, "inner": "…"}}`, `{"delay": {"millis": 100}}` or `{"hold": {"gate": "NAME"}}` |
-//! | `GET /faults` | armed rules and gates |
-//! | `DELETE /faults` | disarms all, opens all gates |
+//! | `GET /calls/log` | the latest calls one by one: `{"forgotten": N, "calls": [{sinceStartMicros, vault, operation, object, client, status}]}` |
+//! | `POST /faults` | arms a rule: [`faults`] has an example of each |
+//! | `GET /faults` | rules that still strike, each with its `id` and how often it `struck`; and gates |
+//! | `GET /faults/ID`, `GET /faults/NAME` | the rules of that id or name, spent ones too |
+//! | `DELETE /faults/ID`, `DELETE /faults/NAME` | lifts them |
+//! | `DELETE /faults?vault=NAME` | lifts all rules that name that vault |
+//! | `DELETE /faults` | lifts all, opens all gates |
 //! | `POST /faults/gates/NAME/release` | lets held calls through |
 //! | `GET /clock` | `{"now": SECONDS}` |
-//! | `PUT /clock` | `{"now": SECONDS}` stops it there, `{"advanceSeconds": N}` moves it, `{}` lets it run again |
+//! | `PUT /clock` | `{"now": SECONDS}` stops it there, `{"advanceSeconds": N}` moves it and stops it, `{"skewSeconds": N}` lets it run N seconds ahead of the system's (behind where negative), `{}` with the system's |
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -26,9 +30,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::faults::Rule;
+use super::calls::CallRecord;
 use super::imds;
 use super::world::World;
+
+pub mod faults;
 
 /// Control API, IMDS and App Service.
 pub(super) fn router(world: Arc<World>) -> Router {
@@ -36,8 +42,10 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/ca.pem", get(ca_pem))
         .route("/calls", get(calls).delete(reset_calls))
-        .route("/faults", get(faults).post(arm).delete(disarm))
-        .route("/faults/gates/{gate}/release", post(release))
+        .route("/calls/log", get(call_log))
+        .route("/faults", get(faults::all).post(faults::arm).delete(faults::clear))
+        .route("/faults/{which}", get(faults::show).delete(faults::lift))
+        .route("/faults/gates/{gate}/release", post(faults::release))
         .route("/clock", get(clock).put(set_clock))
         .route("/metadata/identity/oauth2/token", get(imds::metadata))
         .route("/msi/token", get(imds::app_service))
@@ -62,24 +70,21 @@ async fn reset_calls(State(world): State<Arc<World>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn faults(State(world): State<Arc<World>>) -> Json<Value> {
-    Json(json!({"rules": world.faults.rules(), "gates": world.faults.gates()}))
-}
-
-async fn arm(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Denial> {
-    let rule: Rule = parse(&body)?;
-    world.faults.arm(rule).map_err(|error| (StatusCode::TOO_MANY_REQUESTS, format!("{error}\n")))?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn disarm(State(world): State<Arc<World>>) -> StatusCode {
-    world.faults.clear();
-    StatusCode::NO_CONTENT
-}
-
-async fn release(State(world): State<Arc<World>>, Path(gate): Path<String>) -> StatusCode {
-    world.faults.gate(&gate).release();
-    StatusCode::NO_CONTENT
+async fn call_log(State(world): State<Arc<World>>) -> Json<Value> {
+    let report = world.calls.report();
+    let call = |record: &Arc<CallRecord>| {
+        let since_start = record.at.saturating_duration_since(world.began).as_micros();
+        json!({
+            "sinceStartMicros": u64::try_from(since_start).unwrap_or(u64::MAX),
+            "vault": record.vault,
+            "operation": record.operation,
+            "object": record.object,
+            "client": record.client,
+            "status": record.status,
+        })
+    };
+    let calls: Vec<Value> = report.log().iter().map(call).collect();
+    Json(json!({"forgotten": report.forgotten(), "calls": calls}))
 }
 
 async fn clock(State(world): State<Arc<World>>) -> Json<Value> {
@@ -91,12 +96,17 @@ async fn clock(State(world): State<Arc<World>>) -> Json<Value> {
 struct SetClock {
     now: Option<i64>,
     advance_seconds: Option<u64>,
+    skew_seconds: Option<i64>,
 }
 
 async fn set_clock(State(world): State<Arc<World>>, body: Bytes) -> Result<Json<Value>, Denial> {
     match parse(&body)? {
-        SetClock { now: None, advance_seconds: None } => world.clock.follow_system(),
-        SetClock { now, advance_seconds } => {
+        SetClock { now: None, advance_seconds: None, skew_seconds: None } => world.clock.follow_system(),
+        SetClock { now: None, advance_seconds: None, skew_seconds: Some(seconds) } => world.clock.skew(seconds),
+        SetClock { skew_seconds: Some(_), .. } => {
+            return Err((StatusCode::BAD_REQUEST, "a clock that is skewed runs: give skewSeconds alone\n".to_owned()));
+        }
+        SetClock { now, advance_seconds, skew_seconds: None } => {
             if let Some(now) = now {
                 world.clock.stop_at(now);
             }

@@ -3,25 +3,25 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use time::OffsetDateTime;
-
 use super::auth::Demand;
+use super::dates::http_date;
 use super::errors::Refusal;
-use super::faults::StatusFault;
+use super::faults::{Instead, Revocation, Target};
+use super::line::Line;
 use super::links::Links;
 use super::names::Collection;
 use super::objects::Call;
 use super::pages::Query;
-use super::route::{Action, route};
+use super::route::{Action, Route, route};
 use super::world::{Vault, World};
 use super::{certificates, keys, secrets};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 
 /// Counted under this where the path names no operation.
 const UNKNOWN: &str = "Unknown";
@@ -41,83 +41,105 @@ pub(super) fn router(world: Arc<World>, vault: Arc<Vault>) -> Router {
 
 async fn serve(
     State(port): State<Port>,
+    Extension(line): Extension<Line>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    let Port { world, vault } = port;
     let links = Links::of(&headers);
-    let vault = links.as_ref().ok().and_then(Links::vault_label);
-    let vault = vault.and_then(|label| port.world.vaults.get(&label.to_ascii_lowercase())).unwrap_or(&port.vault);
+    let named = links.as_ref().ok().and_then(Links::vault_label);
+    let vault = named.and_then(|label| world.vaults.get(&label.to_ascii_lowercase())).unwrap_or(&vault);
     let found = route(&method, uri.path());
     let (operation, object) = match &found {
         Ok(route) => (route.operation(), route.name.clone()),
         Err(_) => (UNKNOWN.to_owned(), String::new()),
     };
-    let counted = port.world.calls.open(&vault.name, &operation, &object);
-    let answer = async {
-        admit(&port.world, vault, &headers, &operation, &object).await?;
-        let route = found?;
-        let query = Query::parse(uri.query());
-        if query.get("api-version").is_none() {
-            return Err(Refusal::bad_parameter("api-version must be specified."));
-        }
-        let body = body.map_err(|rejection| {
-            Refusal::new(rejection.status(), "RequestBodyTooLarge", "The body is too large or came in part.")
-        })?;
-        let (world, vault) = (port.world.clone(), vault.clone());
-        dispatch(Call { world, vault, route, links: links?, query, body }).await
+    let counted = world.calls.open(&vault.name, &operation, &object);
+    let caller = world.access_tokens.authenticate(&headers, &demand_of(vault));
+    let client = caller.as_ref().ok().cloned();
+    if let Some(client) = &client {
+        counted.by(client);
+    }
+    let admitted = caller.and_then(|client| permit(&world, vault, &client, &operation));
+    let target = Target {
+        vault: &vault.name,
+        operation: &operation,
+        object: &object,
+        client: client.as_deref(),
+        admitted: admitted.is_ok(),
     };
-    let answer = answer.await.into_response();
+    let act = async |trouble| {
+        let asked = admitted.and_then(|()| asked(found?, links?, &uri, body));
+        match asked {
+            Ok((route, links, query, body)) => {
+                let (world, vault) = (world.clone(), vault.clone());
+                dispatch(Call { world, vault, route, links, query, body, trouble }).await.into_response()
+            }
+            Err(refusal) => refusal.into_response(),
+        }
+    };
+    let refuse = |instead: &Instead| refusal(&world, vault, instead).into_response();
+    let answer = world.faults.through(&target, &line, refuse, act).await;
     counted.finish(answer.status());
     answer
 }
 
-/// Who asks, may they, and is there trouble on demand.
-async fn admit(
-    world: &World,
-    vault: &Vault,
-    headers: &HeaderMap,
-    operation: &str,
-    object: &str,
-) -> Result<(), Refusal> {
-    let demand = Demand { tenant: &vault.tenant, resource: &vault.resource };
-    let client = world.access_tokens.authenticate(headers, &demand)?;
+fn demand_of(vault: &Vault) -> Demand<'_> {
+    Demand { tenant: &vault.tenant, resource: &vault.resource }
+}
+
+/// May they do this.
+fn permit(world: &World, vault: &Vault, client: &str, operation: &str) -> Result<(), Refusal> {
     if let Some(inner) = &vault.refuse {
         return Err(Refusal::forbidden(inner, "This vault refuses every caller."));
     }
-    if !world.identities.may(&client, &vault.name, operation) {
-        let message = format!(
-            "Caller is not authorized to perform action on resource. If role assignments, deny assignments or role \
-             definitions were changed recently, please observe propagation time. Caller: appid={client}"
-        );
-        return Err(Refusal::forbidden("ForbiddenByRbac", message));
-    }
-    match world.faults.strike(&vault.name, operation, object).await {
-        Some(fault) => Err(struck(fault)),
-        None => Ok(()),
-    }
+    if world.identities.may(client, &vault.name, operation) { Ok(()) } else { Err(Refusal::unauthorised(client)) }
 }
 
-fn struck(fault: StatusFault) -> Refusal {
-    let refusal = match fault.code {
-        429 => return Refusal::throttled(fault.retry_after),
-        code => {
-            let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+/// Is the request well-formed.
+fn asked(
+    route: Route,
+    links: Links,
+    uri: &Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(Route, Links, Query, Bytes), Refusal> {
+    let query = Query::parse(uri.query());
+    if query.get("api-version").is_none() {
+        return Err(Refusal::bad_parameter("api-version must be specified."));
+    }
+    let body = body.map_err(|rejection| {
+        Refusal::new(rejection.status(), "RequestBodyTooLarge", "The body is too large or came in part.")
+    })?;
+    Ok((route, links, query, body))
+}
+
+/// What a vault says where an armed fault answers in its stead.
+fn refusal(world: &World, vault: &Vault, instead: &Instead) -> Refusal {
+    let (status, retry_after, inner) = match instead {
+        Instead::Status { code, retry_after, inner } => (*code, *retry_after, inner.as_deref()),
+        Instead::Revoked(Revocation::Rights) => return Refusal::unauthorised("(revoked)"),
+        Instead::Revoked(Revocation::Identity | Revocation::Credential) => (StatusCode::UNAUTHORIZED, None, None),
+    };
+    let mut refusal = match status {
+        StatusCode::TOO_MANY_REQUESTS => Refusal::throttled(),
+        StatusCode::UNAUTHORIZED => {
+            world.access_tokens.challenge(&demand_of(vault), "An armed fault struck this call.")
+        }
+        _ => {
             let code = match status {
                 StatusCode::FORBIDDEN => "Forbidden",
-                StatusCode::UNAUTHORIZED => "Unauthorized",
                 StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
                 _ => "InternalServerError",
             };
             Refusal::new(status, code, "An armed fault struck this call.")
         }
     };
-    let refusal = match fault.retry_after {
-        Some(seconds) => refusal.with_header(header::RETRY_AFTER, HeaderValue::from(seconds)),
-        None => refusal,
-    };
-    match fault.inner {
+    if let Some(value) = retry_after.and_then(|pause| pause.header(world.clock.now())) {
+        refusal = refusal.with_header(header::RETRY_AFTER, value);
+    }
+    match inner {
         Some(inner) => refusal.with_inner(inner),
         None => refusal,
     }
@@ -148,30 +170,4 @@ async fn stamp(State(world): State<Arc<World>>, request: Request, next: Next) ->
         headers.insert(header::DATE, date);
     }
     response
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT`
-fn http_date(seconds: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (weekday, month) = (at.weekday().to_string(), at.month().to_string());
-    format!(
-        "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-        &weekday[..3],
-        at.day(),
-        &month[..3],
-        at.year(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_written_as_http_wants_them() {
-        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
-    }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::auth::TOKEN_SECONDS;
 use super::clock::system_now;
 use super::config::Identity;
+use super::faults::{Instead, Revocation, Target};
+use super::line::Line;
 use super::world::World;
 
 /// What a federated token must be for.
@@ -34,6 +36,11 @@ impl Denial {
 
     fn invalid_client(number: u32, text: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_client", number, text)
+    }
+
+    fn unknown_client(tenant: &str, client: &str) -> Self {
+        let text = format!("Application with identifier '{client}' was not found in the directory '{tenant}'.");
+        Self::new(StatusCode::BAD_REQUEST, "unauthorized_client", 700_016, text)
     }
 
     fn missing(field: &str) -> Self {
@@ -82,28 +89,38 @@ impl Form {
 /// `POST /{tenant}/oauth2/v2.0/token`
 pub(super) async fn token(
     State(world): State<Arc<World>>,
+    Extension(line): Extension<Line>,
     Path(tenant): Path<String>,
     body: axum::body::Bytes,
 ) -> Response {
     let form = Form::parse(&body);
     let client = form.get("client_id").unwrap_or_default();
     let call = world.calls.open("entra", "Token", client);
-    let answer = match world.faults.strike("entra", "Token", client).await {
-        Some(fault) => struck(fault.code, fault.retry_after),
-        None => match grant(&world, &tenant, &form) {
-            Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
-            Err(denial) => denial.into_response(),
-        },
+    call.by(client);
+    let target = Target { vault: "entra", operation: "Token", object: client, client: Some(client), admitted: true };
+    let refuse = |instead: &Instead| refusal(&world, &tenant, client, instead);
+    let act = async |_| match grant(&world, &tenant, &form) {
+        Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
+        Err(denial) => denial.into_response(),
     };
+    let answer = world.faults.through(&target, &line, refuse, act).await;
     call.finish(answer.status());
     answer
 }
 
-fn struck(code: u16, retry_after: Option<u64>) -> Response {
-    let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+/// What Entra says where an armed fault answers in its stead.
+fn refusal(world: &World, tenant: &str, client: &str, instead: &Instead) -> Response {
+    let (status, retry_after) = match instead {
+        Instead::Status { code, retry_after, .. } => (*code, *retry_after),
+        Instead::Revoked(Revocation::Credential) => {
+            let text = "The provided client secret keys are expired.";
+            return Denial::invalid_client(7_000_222, text).into_response();
+        }
+        Instead::Revoked(_) => return Denial::unknown_client(tenant, client).into_response(),
+    };
     let mut response = Denial::new(status, "temporarily_unavailable", 90_033, "A transient error.").into_response();
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    if let Some(value) = retry_after.and_then(|pause| pause.header(world.clock.now())) {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
     }
     response
 }
@@ -120,10 +137,7 @@ fn grant(world: &World, tenant: &str, form: &Form) -> Result<Value, Denial> {
     }
     let client_id = form.need("client_id")?;
     let resource = resource_of(form.need("scope")?)?;
-    let identity = world.identities.find(tenant, client_id).ok_or_else(|| {
-        let text = format!("Application with identifier '{client_id}' was not found in the directory '{tenant}'.");
-        Denial::new(StatusCode::BAD_REQUEST, "unauthorized_client", 700_016, text)
-    })?;
+    let identity = world.identities.find(tenant, client_id).ok_or_else(|| Denial::unknown_client(tenant, client_id))?;
     prove(world, &identity, form)?;
     let issued = world
         .access_tokens

@@ -1,7 +1,7 @@
 //! Refusals in the shape Key Vault gives them: `{"error": {"code", "message", "innererror": {"code"}}}`.
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -92,15 +92,20 @@ impl Refusal {
         Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", format!("This emulator does not offer {what}."))
     }
 
-    /// 429, with or without a pause asked for.
-    pub(super) fn throttled(retry_after: Option<u64>) -> Self {
+    /// 403: the caller's roles do not allow this.
+    pub(super) fn unauthorised(client: &str) -> Self {
+        let message = format!(
+            "Caller is not authorized to perform action on resource. If role assignments, deny assignments or role \
+             definitions were changed recently, please observe propagation time. Caller: appid={client}"
+        );
+        Self::forbidden("ForbiddenByRbac", message)
+    }
+
+    /// 429, without a pause asked for.
+    pub(super) fn throttled() -> Self {
         let message = "Request was not processed because too many requests were received. Reason: \
                        VaultRequestTypeLimitReached";
-        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "Throttled", message);
-        match retry_after {
-            Some(seconds) => refusal.with_header(header::RETRY_AFTER, HeaderValue::from(seconds)),
-            None => refusal,
-        }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "Throttled", message)
     }
 }
 

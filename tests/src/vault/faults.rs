@@ -1,290 +1,290 @@
-//! Trouble on demand. A [`Rule`] arms a [`Fault`] for the next calls that match it; the first armed rule that matches
-//! wins. Faults strike after authentication, so that an SDK's challenge probe does not use one up.
+//! Trouble on demand. A [`Rule`] arms a [`Fault`] for the next calls that match it, or for all of them until it is
+//! lifted; the first armed rule that matches, and that chance does not spare, wins. Faults strike after authentication,
+//! so that an SDK's challenge probe does not use one up, unless the rule is `unauthenticated`; at the token endpoints
+//! (`entra`, `imds`, `appservice`), before.
+//!
+//! Rules are armed and lifted by [`super::control`] and by tests; `data_plane`, `entra` and `imds` take each call
+//! [`through`](Faults::through) here.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::fmt;
+use std::sync::Mutex;
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::lock::lock;
 
-/// Rules kept at once.
+mod body;
+mod dice;
+mod fault;
+mod gate;
+mod page;
+mod rule;
+mod struck;
+
+pub use fault::{BodyFault, Fault, PageFault, RetryAfter, Revocation};
+pub use gate::{Gate, GateState};
+pub(super) use page::PageTrouble;
+pub use rule::Rule;
+pub(super) use rule::Target;
+pub(super) use struck::Instead;
+
+use dice::Dice;
+use gate::Gates;
+use struck::Struck;
+
+/// Rules kept at once, those included that strike no more.
 const MAX_RULES: usize = 1_000;
 
-/// What happens to a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Fault {
-    /// It is answered with this status, and nothing is done.
-    Status {
-        /// The HTTP status.
-        code: u16,
-        /// `Retry-After`, in seconds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        retry_after: Option<u64>,
-        /// `innererror.code`, such as `ForbiddenByRbac`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        inner: Option<String>,
-    },
-    /// It is done after this many milliseconds.
-    Delay {
-        /// How long.
-        millis: u64,
-    },
-    /// It waits until the gate of this name is released, then it is done.
-    Hold {
-        /// The gate; made on first use.
-        gate: String,
-    },
-}
+/// An armed rule, to lift it or to ask about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct RuleId(u64);
 
-/// Which calls a fault strikes, and how many.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[must_use = "a rule strikes once it is armed"]
-pub struct Rule {
-    /// Only calls to this vault (or `entra`, `imds`, `appservice`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vault: Option<String>,
-    /// Only this operation, such as `SecretGet`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operation: Option<String>,
-    /// Only this object.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object: Option<String>,
-    /// How many calls it still strikes; absent in JSON means one.
-    #[serde(default = "one")]
-    pub times: u64,
-    /// What happens to them.
-    pub fault: Fault,
-}
-
-fn one() -> u64 {
-    1
-}
-
-impl Rule {
-    /// The next `times` calls of any kind.
-    pub fn next(times: u64, fault: Fault) -> Self {
-        Self { vault: None, operation: None, object: None, times, fault }
-    }
-
-    /// The next `times` calls answer 429.
-    pub fn throttle(times: u64, retry_after: Option<u64>) -> Self {
-        Self::next(times, Fault::Status { code: 429, retry_after, inner: None })
-    }
-
-    /// The next `times` calls answer this status.
-    pub fn status(times: u64, code: u16) -> Self {
-        Self::next(times, Fault::Status { code, retry_after: None, inner: None })
-    }
-
-    /// The next `times` calls answer 403 for this reason, such as `ForbiddenByRbac`.
-    pub fn forbid(times: u64, inner: &str) -> Self {
-        Self::next(times, Fault::Status { code: 403, retry_after: None, inner: Some(inner.to_owned()) })
-    }
-
-    /// The next call waits until the gate of this name is released.
-    pub fn hold(gate: &str) -> Self {
-        Self::next(1, Fault::Hold { gate: gate.to_owned() })
-    }
-
-    /// Of one vault only.
-    pub fn vault(mut self, vault: &str) -> Self {
-        self.vault = Some(vault.to_owned());
-        self
-    }
-
-    /// Of one operation only.
-    pub fn operation(mut self, operation: &str) -> Self {
-        self.operation = Some(operation.to_owned());
-        self
-    }
-
-    /// Of one object only.
-    pub fn object(mut self, object: &str) -> Self {
-        self.object = Some(object.to_owned());
-        self
-    }
-
-    fn strikes(&self, vault: &str, operation: &str, object: &str) -> bool {
-        let accepts = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|w| w.eq_ignore_ascii_case(is));
-        self.times > 0
-            && accepts(&self.vault, vault)
-            && accepts(&self.operation, operation)
-            && accepts(&self.object, object)
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
-/// A door that calls wait at.
-#[derive(Clone)]
-pub struct Gate {
-    name: Arc<str>,
-    arrived: Arc<watch::Sender<usize>>,
-    open: Arc<watch::Sender<bool>>,
-}
-
-impl Gate {
-    fn new(name: &str) -> Self {
-        Self { name: name.into(), arrived: Arc::new(watch::Sender::new(0)), open: Arc::new(watch::Sender::new(false)) }
-    }
-
-    /// Returns once `count` calls have come to the gate, whether or not they still wait.
-    pub async fn arrived(&self, count: usize) {
-        // The sender lives as long as `self`: waiting cannot fail.
-        let _ = self.arrived.subscribe().wait_for(|arrived| *arrived >= count).await;
-    }
-
-    /// Lets everybody through, now and later.
-    pub fn release(&self) {
-        self.open.send_replace(true);
-    }
-
-    async fn pass(&self) {
-        self.arrived.send_modify(|arrived| *arrived += 1);
-        let _ = self.open.subscribe().wait_for(|open| *open).await;
-    }
-}
-
-/// A gate as the control port shows it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GateState {
-    name: String,
-    arrived: usize,
-    open: bool,
-}
-
-/// Too many rules are armed.
+/// A rule was not armed.
 #[derive(Debug, thiserror::Error)]
-#[error("{MAX_RULES} fault rules are armed already; clear some first")]
-pub struct TooManyRules;
+pub enum ArmError {
+    /// Too many strike still.
+    #[error("{MAX_RULES} fault rules are armed already; clear some first")]
+    TooManyRules,
+    /// It makes no sense.
+    #[error("the rule cannot strike: {0}")]
+    Senseless(&'static str),
+}
+
+/// An armed rule as it is now.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleState {
+    /// What [`Faults::arm`] gave.
+    pub id: RuleId,
+    /// How often it struck.
+    pub struck: u64,
+    /// The rule; `times` is what is left of it.
+    #[serde(flatten)]
+    pub rule: Rule,
+}
+
+/// A rule, and the calls it struck that wait for it to be lifted: dropping it lets them go.
+struct Armed {
+    id: RuleId,
+    rule: Rule,
+    struck: u64,
+    dice: Dice,
+    lifted: CancellationToken,
+}
+
+impl Armed {
+    fn strike(&mut self, target: &Target<'_>) -> Option<Struck> {
+        if self.rule.is_spent() || !self.rule.accepts(target) {
+            return None;
+        }
+        if self.rule.chance.is_some_and(|chance| !self.dice.hits(chance)) {
+            return None;
+        }
+        self.struck += 1;
+        if !self.rule.until_lifted {
+            self.rule.times -= 1;
+        }
+        Some(Struck::new(self.rule.fault.clone(), self.dice.split(), self.lifted.clone()))
+    }
+
+    fn state(&self) -> RuleState {
+        RuleState { id: self.id, struck: self.struck, rule: self.rule.clone() }
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        self.lifted.cancel();
+    }
+}
+
+#[derive(Default)]
+struct Rules {
+    armed: Vec<Armed>,
+    /// Rules ever armed.
+    count: u64,
+}
 
 /// The armed rules and the gates.
 #[derive(Default)]
 pub struct Faults {
-    rules: Mutex<Vec<Rule>>,
-    gates: Mutex<Vec<Gate>>,
+    rules: Mutex<Rules>,
+    gates: Gates,
 }
 
 impl Faults {
     /// Arms a rule behind those armed already.
-    pub fn arm(&self, rule: Rule) -> Result<(), TooManyRules> {
-        let mut rules = lock(&self.rules);
-        rules.retain(|rule| rule.times > 0);
-        if rules.len() >= MAX_RULES {
-            return Err(TooManyRules);
+    pub fn arm(&self, rule: Rule) -> Result<RuleId, ArmError> {
+        if let Some(complaint) = rule.complaint() {
+            return Err(ArmError::Senseless(complaint));
         }
-        rules.push(rule);
-        Ok(())
+        let mut rules = lock(&self.rules);
+        if rules.armed.len() >= MAX_RULES {
+            rules.armed.retain(|armed| !armed.rule.is_spent());
+        }
+        if rules.armed.len() >= MAX_RULES {
+            return Err(ArmError::TooManyRules);
+        }
+        rules.count += 1;
+        let id = RuleId(rules.count);
+        let dice = Dice::new(rule.seed);
+        rules.armed.push(Armed { id, rule, struck: 0, dice, lifted: CancellationToken::new() });
+        Ok(id)
+    }
+
+    /// Lifts a rule, and lets go the calls that wait for that. Whether it was there.
+    pub fn lift(&self, id: RuleId) -> bool {
+        self.lift_where(|armed| armed.id == id) > 0
+    }
+
+    /// Lifts all rules of this name; how many there were.
+    pub fn lift_named(&self, name: &str) -> usize {
+        self.lift_where(|armed| armed.rule.name.as_deref() == Some(name))
+    }
+
+    /// Lifts all rules that name this vault (or `entra`, `imds`, `appservice`); how many there were.
+    pub fn lift_vault(&self, vault: &str) -> usize {
+        let of_vault = |rule: &Rule| rule.vault.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(vault));
+        self.lift_where(|armed| of_vault(&armed.rule))
+    }
+
+    fn lift_where(&self, wanted: impl Fn(&Armed) -> bool) -> usize {
+        let mut rules = lock(&self.rules);
+        let before = rules.armed.len();
+        rules.armed.retain(|armed| !wanted(armed));
+        before - rules.armed.len()
+    }
+
+    /// How often a rule struck; `None` where there is none of this id, or no more.
+    pub fn struck(&self, id: RuleId) -> Option<u64> {
+        lock(&self.rules).armed.iter().find(|armed| armed.id == id).map(|armed| armed.struck)
     }
 
     /// The gate of this name, to wait at and to release; made where there is none.
     pub fn gate(&self, name: &str) -> Gate {
-        let mut gates = lock(&self.gates);
-        if let Some(gate) = gates.iter().find(|gate| &*gate.name == name) {
-            return gate.clone();
-        }
-        let gate = Gate::new(name);
-        gates.push(gate.clone());
-        gate
+        self.gates.get(name)
     }
 
     /// Disarms all rules, opens all gates and forgets them.
     pub fn clear(&self) {
-        lock(&self.rules).clear();
-        for gate in lock(&self.gates).drain(..) {
-            gate.release();
-        }
+        lock(&self.rules).armed.clear();
+        self.gates.clear();
     }
 
     /// The rules that still strike.
-    pub fn rules(&self) -> Vec<Rule> {
-        lock(&self.rules).iter().filter(|rule| rule.times > 0).cloned().collect()
+    pub fn rules(&self) -> Vec<RuleState> {
+        let rules = lock(&self.rules);
+        rules.armed.iter().filter(|armed| !armed.rule.is_spent()).map(Armed::state).collect()
+    }
+
+    /// The rules of this id or name, those included that strike no more.
+    pub(super) fn find(&self, id_or_name: &str) -> Vec<RuleState> {
+        let rules = lock(&self.rules);
+        rules.armed.iter().filter(|armed| armed.is_called(id_or_name)).map(Armed::state).collect()
+    }
+
+    /// Lifts the rules of this id or name; how many there were.
+    pub(super) fn lift_called(&self, id_or_name: &str) -> usize {
+        self.lift_where(|armed| armed.is_called(id_or_name))
     }
 
     /// All gates.
     pub fn gates(&self) -> Vec<GateState> {
-        let state = |gate: &Gate| GateState {
-            name: gate.name.to_string(),
-            arrived: *gate.arrived.borrow(),
-            open: *gate.open.borrow(),
-        };
-        lock(&self.gates).iter().map(state).collect()
+        self.gates.states()
     }
 
-    /// Uses up one strike of the first rule that matches. Waits out delays and gates; a status is for the caller to
-    /// answer.
-    pub(super) async fn strike(&self, vault: &str, operation: &str, object: &str) -> Option<StatusFault> {
-        match self.take(vault, operation, object)? {
-            Fault::Status { code, retry_after, inner } => Some(StatusFault { code, retry_after, inner }),
-            Fault::Delay { millis } => {
-                tokio::time::sleep(Duration::from_millis(millis)).await;
-                None
-            }
-            Fault::Hold { gate } => {
-                self.gate(&gate).pass().await;
-                None
-            }
-        }
-    }
-
-    fn take(&self, vault: &str, operation: &str, object: &str) -> Option<Fault> {
-        let mut rules = lock(&self.rules);
-        let rule = rules.iter_mut().find(|rule| rule.strikes(vault, operation, object))?;
-        rule.times -= 1;
-        Some(rule.fault.clone())
+    /// Uses up one strike of the first rule that matches.
+    fn strike(&self, target: &Target<'_>) -> Option<Struck> {
+        lock(&self.rules).armed.iter_mut().find_map(|armed| armed.strike(target))
     }
 }
 
-/// A status to answer instead of doing the call.
-pub(super) struct StatusFault {
-    pub(super) code: u16,
-    pub(super) retry_after: Option<u64>,
-    pub(super) inner: Option<String>,
+impl Armed {
+    fn is_called(&self, id_or_name: &str) -> bool {
+        self.rule.name.as_deref() == Some(id_or_name) || id_or_name.parse() == Ok(self.id.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_rule_strikes_as_often_as_it_says_and_only_what_it_names() {
-        let faults = Faults::default();
-        faults.arm(Rule::throttle(2, Some(3)).vault("acme").operation("SecretGet")).unwrap();
-        assert!(faults.strike("partner", "SecretGet", "a").await.is_none());
-        assert!(faults.strike("acme", "SecretList", "").await.is_none());
-        for _ in 0..2 {
-            let struck = faults.strike("acme", "SecretGet", "a").await.unwrap();
-            assert_eq!((struck.code, struck.retry_after), (429, Some(3)));
-        }
-        assert!(faults.strike("acme", "SecretGet", "a").await.is_none());
-        assert!(faults.rules().is_empty());
-    }
+    const CALL: Target<'static> =
+        Target { vault: "acme", operation: "SecretGet", object: "a", client: Some("app"), admitted: true };
 
-    #[tokio::test]
-    async fn a_held_call_waits_for_its_gate() {
-        let faults = Arc::new(Faults::default());
-        faults.arm(Rule::hold("g")).unwrap();
-        let gate = faults.gate("g");
-        let held = tokio::spawn({
-            let faults = faults.clone();
-            async move { faults.strike("acme", "SecretGet", "a").await.is_none() }
-        });
-        gate.arrived(1).await;
-        assert!(!held.is_finished());
-        gate.release();
-        assert!(held.await.unwrap());
+    fn strikes(faults: &Faults, calls: usize) -> Vec<bool> {
+        (0..calls).map(|_| faults.strike(&CALL).is_some()).collect()
     }
 
     #[test]
-    fn rules_read_as_the_help_writes_them() {
-        let rule: Rule =
-            serde_json::from_str(r#"{"vault":"acme","times":2,"fault":{"status":{"code":429,"retryAfter":1}}}"#)
-                .unwrap();
-        assert_eq!(rule, Rule::throttle(2, Some(1)).vault("acme"));
-        let rule: Rule = serde_json::from_str(r#"{"fault":{"hold":{"gate":"g"}}}"#).unwrap();
-        assert_eq!(rule, Rule::hold("g"));
+    fn a_rule_strikes_as_often_as_it_says_and_only_what_it_names() {
+        let faults = Faults::default();
+        let id = faults.arm(Rule::throttle(2, Some(3)).vault("acme").operation("SecretGet")).unwrap();
+        assert!(faults.strike(&Target { vault: "partner", ..CALL }).is_none());
+        assert_eq!(strikes(&faults, 3), [true, true, false]);
+        assert!(faults.rules().is_empty());
+        assert_eq!(faults.struck(id), Some(2), "a spent rule still tells");
+    }
+
+    #[test]
+    fn a_rule_without_end_strikes_until_it_is_lifted() {
+        let faults = Faults::default();
+        let id = faults.arm(Rule::outage("acme")).unwrap();
+        assert_eq!(strikes(&faults, 5), [true; 5]);
+        assert_eq!(faults.struck(id), Some(5));
+        assert!(faults.lift(id) && !faults.lift(id));
+        assert_eq!((strikes(&faults, 1), faults.struck(id)), (vec![false], None));
+    }
+
+    #[test]
+    fn rules_are_lifted_by_name_and_by_vault() {
+        let faults = Faults::default();
+        for rule in [Rule::outage("acme").name("x"), Rule::outage("partner").name("x"), Rule::outage("acme")] {
+            faults.arm(rule).unwrap();
+        }
+        assert_eq!(faults.find("x").len(), 2);
+        assert_eq!((faults.lift_vault("ACME"), faults.lift_named("x"), faults.lift_named("x")), (2, 1, 0));
+    }
+
+    #[test]
+    fn chance_strikes_the_same_calls_each_time_and_other_ones_by_another_seed() {
+        let sequence = |seed| {
+            let faults = Faults::default();
+            faults.arm(Rule::always(Fault::Reset).chance(0.5).seed(seed)).unwrap();
+            strikes(&faults, 64)
+        };
+        assert_eq!(sequence(1), sequence(1));
+        assert_ne!(sequence(1), sequence(2));
+        let struck = sequence(1).into_iter().filter(|struck| *struck).count();
+        assert!((20..44).contains(&struck), "{struck}");
+    }
+
+    #[test]
+    fn a_call_that_chance_spares_goes_on_to_the_next_rule() {
+        let faults = Faults::default();
+        faults.arm(Rule::always(Fault::Hang).chance(f64::MIN_POSITIVE)).unwrap();
+        let behind = faults.arm(Rule::always(Fault::Reset)).unwrap();
+        strikes(&faults, 9);
+        assert_eq!(faults.struck(behind), Some(9));
+    }
+
+    #[test]
+    fn too_many_rules_and_senseless_ones_are_refused() {
+        let faults = Faults::default();
+        assert!(matches!(faults.arm(Rule::reset(1).chance(2.0)), Err(ArmError::Senseless(_))));
+        for _ in 0..MAX_RULES {
+            faults.arm(Rule::reset(1)).unwrap();
+        }
+        assert!(matches!(faults.arm(Rule::reset(1)), Err(ArmError::TooManyRules)));
+        strikes(&faults, 1);
+        faults.arm(Rule::reset(1)).unwrap();
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::attributes::{RECOVERABLE_DAYS, VersionPatch};
 use super::errors::Refusal;
+use super::faults::PageTrouble;
 use super::links::Links;
 use super::lock::lock;
 use super::names::Collection;
@@ -29,11 +30,13 @@ pub(super) struct Call {
     pub(super) links: Links,
     pub(super) query: Query,
     pub(super) body: Bytes,
+    /// What an armed fault does to the list that this call asks for.
+    pub(super) trouble: Option<PageTrouble>,
 }
 
 /// One kind of object.
 pub(super) trait Kind {
-    type Body;
+    type Body: Clone;
     const COLLECTION: Collection;
 
     fn shelf(shelves: &Shelves) -> &Shelf<Self::Body>;
@@ -131,36 +134,55 @@ fn get<K: Kind>(call: &Call) -> Result<Response, Refusal> {
 }
 
 fn list<K: Kind>(call: &Call) -> Result<Response, Refusal> {
+    let stale = call.trouble.as_ref().is_some_and(PageTrouble::is_stale);
     let shelves = lock(&call.vault.shelves);
-    let rows = K::shelf(&shelves).live().filter_map(|(key, item)| {
-        let id = call.links.object(K::COLLECTION, &item.name);
-        Some((key.clone(), K::summary(id, item, item.current()?)))
-    });
+    let rows = |after: Option<&str>| {
+        K::shelf(&shelves).after(after).filter_map(|(key, item)| {
+            let version = if stale { item.earlier() } else { item.current().filter(|_| item.deleted_at().is_none()) };
+            let id = call.links.object(K::COLLECTION, &item.name);
+            Some((key.clone(), K::summary(id, item, version?)))
+        })
+    };
     paged(call, rows, K::COLLECTION.path())
 }
 
 fn list_versions<K: Kind>(call: &Call) -> Result<Response, Refusal> {
     let shelves = lock(&call.vault.shelves);
     let (item, _) = find::<K>(call, &shelves, None)?;
-    let rows = item.versions_by_id().into_iter().map(|version| {
-        let id = call.links.version(K::COLLECTION, &item.name, &version.id);
-        (version.id.clone(), K::summary(id, item, version))
-    });
+    let rows = |after: Option<&str>| {
+        let mut versions = item.versions_by_id();
+        versions.retain(|version| after.is_none_or(|after| version.id.as_str() > after));
+        versions.into_iter().map(|version| {
+            let id = call.links.version(K::COLLECTION, &item.name, &version.id);
+            (version.id.clone(), K::summary(id, item, version))
+        })
+    };
     paged(call, rows, &format!("{}/{}/versions", K::COLLECTION.path(), item.name))
 }
 
 fn list_deleted<K: Kind>(call: &Call) -> Result<Response, Refusal> {
     let shelves = lock(&call.vault.shelves);
-    let rows = K::shelf(&shelves).deleted().filter_map(|(key, item)| {
-        let id = call.links.object(K::COLLECTION, &item.name);
-        let summary = K::summary(id, item, item.current()?);
-        Some((key.clone(), with_deletion::<K>(call, item, summary)))
-    });
+    let rows = |after: Option<&str>| {
+        let deleted = K::shelf(&shelves).after(after).filter(|(_, item)| item.deleted_at().is_some());
+        deleted.filter_map(|(key, item)| {
+            let id = call.links.object(K::COLLECTION, &item.name);
+            let summary = K::summary(id, item, item.current()?);
+            Some((key.clone(), with_deletion::<K>(call, item, summary)))
+        })
+    };
     paged(call, rows, K::COLLECTION.deleted_path())
 }
 
-fn paged(call: &Call, rows: impl Iterator<Item = (String, Value)>, path: &str) -> Result<Response, Refusal> {
-    Ok(ok(page(rows, &call.query, call.world.page_size, &call.links.list(path))?))
+fn paged<R: Iterator<Item = (String, Value)>>(
+    call: &Call,
+    rows_after: impl FnOnce(Option<&str>) -> R,
+    path: &str,
+) -> Result<Response, Refusal> {
+    let mut page = page(rows_after, &call.query, call.world.page_size, &call.links.list(path))?;
+    if let Some(trouble) = &call.trouble {
+        trouble.spoil(&mut page);
+    }
+    Ok(ok(page.into_json()))
 }
 
 fn get_deleted<K: Kind>(call: &Call) -> Result<Response, Refusal> {

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
@@ -21,6 +24,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::line::Line;
 use crate::ca::Issued;
 
 const MAX_CONNECTIONS: usize = 1_024;
@@ -97,27 +101,40 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Acc
 }
 
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, stop: CancellationToken) {
+    let line = Line::default();
+    let wire = line.over(stream);
     match tls {
-        None => requests(stream, router, stop).await,
-        Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
-            Ok(Ok(stream)) => requests(stream, router, stop).await,
+        None => requests(wire, line, router, stop).await,
+        Some(tls) => match timeout(HANDSHAKE, tls.accept(wire)).await {
+            Ok(Ok(stream)) => requests(stream, line, router, stop).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
         },
     }
 }
 
-async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, stop: CancellationToken) {
+/// Serves a connection until it ends, or until a fault cuts it: then it is dropped with whatever is under way on it.
+async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, line: Line, router: Router, stop: CancellationToken) {
+    let router = TowerToHyperService::new(router);
+    let cut = line.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(line.clone());
+        router.call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
+        () = cut.was_cut() => return,
         () = stop.cancelled() => {
             served.as_mut().graceful_shutdown();
-            served.await
+            tokio::select! {
+                ended = served => ended,
+                () = cut.was_cut() => return,
+            }
         }
     };
     if let Err(error) = ended {

@@ -1,6 +1,7 @@
 //! One collection of a vault: objects by name, each with its versions, some of them deleted and recoverable. Pure.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::attributes::{Attributes, Tags};
 
@@ -18,6 +19,8 @@ pub(super) struct Item<B> {
     /// Oldest first; never empty.
     versions: Vec<Version<B>>,
     deleted_at: Option<i64>,
+    /// Its current version before it last changed, whether by a newer version or in place.
+    before: Option<Version<B>>,
 }
 
 /// A version of an object.
@@ -67,13 +70,18 @@ impl<B> Item<B> {
         versions
     }
 
+    /// What a list showed of it before it last changed. Of one that never changed, what it shows now.
+    pub(super) fn earlier(&self) -> Option<&Version<B>> {
+        if self.deleted_at.is_some() { self.current() } else { self.before.as_ref().or(self.current()) }
+    }
+
     /// When it was deleted.
     pub(super) fn deleted_at(&self) -> Option<i64> {
         self.deleted_at
     }
 }
 
-impl<B> Shelf<B> {
+impl<B: Clone> Shelf<B> {
     /// Whether a new version may be added, by the owner that `managed` says.
     pub(super) fn admits(&self, name: &str, managed: bool) -> Result<(), ShelfError> {
         match self.items.get(&name.to_ascii_lowercase()) {
@@ -85,8 +93,10 @@ impl<B> Shelf<B> {
 
     /// Adds a version, which becomes the current one. [`Self::admits`] goes before.
     pub(super) fn add(&mut self, name: &str, managed: bool, version: Version<B>) {
-        let fresh = || Item { name: name.to_owned(), managed, versions: Vec::new(), deleted_at: None };
-        self.items.entry(name.to_ascii_lowercase()).or_insert_with(fresh).versions.push(version);
+        let fresh = || Item { name: name.to_owned(), managed, versions: Vec::new(), deleted_at: None, before: None };
+        let item = self.items.entry(name.to_ascii_lowercase()).or_insert_with(fresh);
+        item.before = item.current().cloned();
+        item.versions.push(version);
     }
 
     /// A live object.
@@ -97,10 +107,14 @@ impl<B> Shelf<B> {
     /// A live object's version, to change it.
     pub(super) fn version_mut(&mut self, name: &str, id: Option<&str>) -> Result<&mut Version<B>, ShelfError> {
         let item = self.items.get_mut(&name.to_ascii_lowercase()).filter(|item| item.deleted_at.is_none());
-        let versions = &mut item.ok_or(ShelfError::Missing)?.versions;
+        let item = item.ok_or(ShelfError::Missing)?;
+        let is_current = |version: &Version<B>| id.is_none_or(|id| id == version.id);
+        if let Some(current) = item.current().filter(|version| is_current(version)) {
+            item.before = Some(current.clone());
+        }
         let found = match id {
-            None => versions.last_mut(),
-            Some(id) => versions.iter_mut().find(|version| version.id == id),
+            None => item.versions.last_mut(),
+            Some(id) => item.versions.iter_mut().find(|version| version.id == id),
         };
         found.ok_or(ShelfError::Missing)
     }
@@ -110,14 +124,13 @@ impl<B> Shelf<B> {
         self.items.get(&name.to_ascii_lowercase()).filter(|item| item.deleted_at.is_some()).ok_or(ShelfError::Missing)
     }
 
-    /// Live objects by name.
-    pub(super) fn live(&self) -> impl Iterator<Item = (&String, &Item<B>)> {
-        self.items.iter().filter(|(_, item)| item.deleted_at.is_none())
-    }
-
-    /// Deleted objects by name.
-    pub(super) fn deleted(&self) -> impl Iterator<Item = (&String, &Item<B>)> {
-        self.items.iter().filter(|(_, item)| item.deleted_at.is_some())
+    /// Objects whose lower-case names come after this one, by name; deleted ones too.
+    pub(super) fn after<'a>(
+        &'a self,
+        name: Option<&str>,
+    ) -> impl Iterator<Item = (&'a String, &'a Item<B>)> + use<'a, B> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        self.items.range::<str, _>((from, Bound::Unbounded))
     }
 
     /// Moves a live object among the deleted.
@@ -186,12 +199,42 @@ mod tests {
         shelf.delete("name", 7).unwrap();
         shelf.purge("name").unwrap();
         assert_eq!(shelf.admits("name", false), Ok(()));
-        assert_eq!(shelf.live().count() + shelf.deleted().count(), 0);
+        assert_eq!(shelf.after(None).count(), 0);
     }
 
     #[test]
     fn an_owner_keeps_others_out() {
         let shelf = shelf();
         assert_eq!(shelf.admits("name", true), Err(ShelfError::Managed));
+    }
+
+    #[test]
+    fn objects_after_a_name_are_found_without_those_before() {
+        let mut shelf = shelf();
+        shelf.add("other", false, version("c"));
+        let names = |after| shelf.after(after).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names(None), ["name", "other"]);
+        assert_eq!(names(Some("name")), ["other"]);
+        assert_eq!(names(Some("nb")), ["other"]);
+        assert!(names(Some("other")).is_empty());
+    }
+
+    #[test]
+    fn what_an_object_was_before_its_last_change_is_remembered() {
+        let earlier = |shelf: &Shelf<()>| {
+            let version = shelf.items["name"].earlier().unwrap();
+            (version.id.clone(), version.attributes.updated)
+        };
+        let mut shelf = Shelf::default();
+        shelf.add("name", false, version("a"));
+        assert_eq!(earlier(&shelf), ("a".into(), 0));
+        shelf.version_mut("name", None).unwrap().attributes.change(5, None);
+        assert_eq!(earlier(&shelf), ("a".into(), 0));
+        shelf.add("name", false, version("b"));
+        assert_eq!(earlier(&shelf), ("a".into(), 5));
+        shelf.version_mut("name", Some("a")).unwrap().attributes.change(9, None);
+        assert_eq!(earlier(&shelf), ("a".into(), 5), "a list does not show older versions");
+        shelf.delete("name", 10).unwrap();
+        assert_eq!(earlier(&shelf).0, "b", "before the deletion it was there");
     }
 }

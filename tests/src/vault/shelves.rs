@@ -230,7 +230,7 @@ impl Shelves {
     }
 }
 
-fn is_managed<B>(shelf: &Shelf<B>, name: &str) -> bool {
+fn is_managed<B: Clone>(shelf: &Shelf<B>, name: &str) -> bool {
     shelf.get(name).or_else(|_| shelf.get_deleted(name)).is_ok_and(|item| item.managed)
 }
 
@@ -242,7 +242,7 @@ enum Shelving {
 }
 
 impl Shelving {
-    fn apply<B>(self, shelf: &mut Shelf<B>, name: &str) -> Result<(), ShelfError> {
+    fn apply<B: Clone>(self, shelf: &mut Shelf<B>, name: &str) -> Result<(), ShelfError> {
         match self {
             Self::Delete(now) => shelf.delete(name, now),
             Self::Recover => shelf.recover(name),

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -231,6 +232,7 @@ fn make_world(
         faults: Faults::default(),
         calls: Calls::default(),
         clock: Clock::default(),
+        began: Instant::now(),
         page_size,
         identity_header,
         ca_pem,

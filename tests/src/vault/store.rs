@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::attributes::{AttributesPatch, VersionPatch};
+use super::attributes::{AttributesPatch, Tags, VersionPatch};
 use super::certificates;
 use super::config::{CertificateSeed, KeySeed, SecretSeed, VaultSeed};
 use super::keymaker::KeySpec;
@@ -59,6 +59,24 @@ impl Store {
         self.change(Collection::Secrets, name, |shelves| shelves.put_secret(name, &dress, body))
     }
 
+    /// Adds this many secrets, `secret-00000` and on, whose values have this many bytes, differ, and contain `kwcanary`
+    /// where they are long enough; the names.
+    pub fn seed_secrets(&self, count: usize, bytes: usize) -> Result<Vec<String>, StoreError> {
+        let dress = Dress { now: self.world.clock.now(), attributes: None, tags: Tags::new() };
+        let mut shelves = lock(&self.vault.shelves);
+        let seed = |number: usize| {
+            let name = format!("secret-{number:05}");
+            let mut value = format!("kwcanary-{number:05}-");
+            value.extend(std::iter::repeat_n('x', bytes.saturating_sub(value.len())));
+            value.truncate(bytes);
+            let body = SecretBody { value, content_type: None };
+            let put = shelves.put_secret(&name, &dress, body);
+            put.map_err(|error| self.error(Collection::Secrets, &name, &error))?;
+            Ok(name)
+        };
+        (0..count).map(seed).collect()
+    }
+
     /// Puts another value into the current version, as no real vault would: even into a certificate's secret. For
     /// tests that need a broken one.
     pub fn overwrite_secret(&self, name: &str, value: &str) -> Result<(), StoreError> {
@@ -101,10 +119,36 @@ impl Store {
 
     /// Switches the current version on or off.
     pub fn set_enabled(&self, collection: Collection, name: &str, enabled: bool) -> Result<(), StoreError> {
-        let attributes = AttributesPatch { enabled: Some(enabled), ..AttributesPatch::default() };
-        let patch = VersionPatch { attributes: Some(attributes), ..VersionPatch::default() };
+        self.update(collection, name, None, &enabling(enabled))
+    }
+
+    /// Switches one version on or off.
+    pub fn set_version_enabled(
+        &self,
+        collection: Collection,
+        name: &str,
+        version: &str,
+        enabled: bool,
+    ) -> Result<(), StoreError> {
+        self.update(collection, name, Some(version), &enabling(enabled))
+    }
+
+    /// Replaces the tags of the current version.
+    pub fn set_tags(&self, collection: Collection, name: &str, tags: &[(&str, &str)]) -> Result<(), StoreError> {
+        let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.update(collection, name, None, &VersionPatch { tags: Some(tags), ..VersionPatch::default() })
+    }
+
+    /// As PATCH does: `updated` of that version moves.
+    fn update(
+        &self,
+        collection: Collection,
+        name: &str,
+        version: Option<&str>,
+        patch: &VersionPatch,
+    ) -> Result<(), StoreError> {
         let now = self.world.clock.now();
-        self.change(collection, name, |shelves| shelves.update(collection, name, None, &patch, now))
+        self.change(collection, name, |shelves| shelves.update(collection, name, version, patch, now))
     }
 
     /// Moves an object among the deleted.
@@ -153,6 +197,11 @@ impl Store {
         let vault = self.vault.name.clone();
         StoreError { vault, noun: collection.noun(), name: name.to_owned(), reason: reason.to_string() }
     }
+}
+
+fn enabling(enabled: bool) -> VersionPatch {
+    let attributes = AttributesPatch { enabled: Some(enabled), ..AttributesPatch::default() };
+    VersionPatch { attributes: Some(attributes), ..VersionPatch::default() }
 }
 
 /// The policy a seed asks for, as a request would.

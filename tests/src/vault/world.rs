@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::auth::AccessTokens;
 use super::calls::Calls;
@@ -22,6 +23,8 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) calls: Calls,
     pub(super) clock: Clock,
+    /// When it started; the call log counts from there.
+    pub(super) began: Instant,
     /// The most items on a page.
     pub(super) page_size: usize,
     /// What App Service demands in `X-IDENTITY-HEADER`.

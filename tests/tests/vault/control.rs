@@ -81,10 +81,12 @@ async fn faults_are_armed_shown_and_cleared_over_the_control_port() {
     let raw = Raw::new(&emulator, "acme").await;
     let client = http(&emulator);
     let rule = r#"{"vault": "acme", "times": 2, "fault": {"status": {"code": 503, "retryAfter": 1}}}"#;
-    assert_eq!(control(&client, &emulator, Method::POST, "/faults", rule).await.0, StatusCode::NO_CONTENT);
+    let (status, armed) = control(&client, &emulator, Method::POST, "/faults", rule).await;
+    assert_eq!(status, StatusCode::OK);
     assert_eq!(raw.get("/secrets/a").await.status, StatusCode::SERVICE_UNAVAILABLE);
     let (_, shown) = control(&client, &emulator, Method::GET, "/faults", "").await;
-    assert_eq!(shown["rules"][0]["times"], 1);
+    assert_eq!((&shown["rules"][0]["times"], &shown["rules"][0]["struck"]), (&json!(1), &json!(1)));
+    assert_eq!(shown["rules"][0]["id"], armed["id"]);
     control(&client, &emulator, Method::DELETE, "/faults", "").await;
     assert_eq!(raw.get("/secrets/a").await.status, StatusCode::OK);
     let (status, _) = control(&client, &emulator, Method::POST, "/faults", r#"{"fault": {"explode": {}}}"#).await;

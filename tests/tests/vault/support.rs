@@ -107,6 +107,11 @@ impl Raw {
         answer(request.send().await.unwrap()).await
     }
 
+    /// A GET whose answer may not come, or not whole.
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        self.client.get(format!("{}{path}?api-version=7.6", self.base)).bearer_auth(&self.token).send().await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
     }
