@@ -11,7 +11,7 @@ use keyward_broker::{
     setup,
     vault::{
         ReadError, VaultReader,
-        credential::{IdentityConfig, ManagedId, Renewal, managed},
+        credential::{IdentityConfig, ManagedId, managed},
         origin::Origin,
         reader::AzureVault,
     },
