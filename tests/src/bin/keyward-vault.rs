@@ -53,13 +53,23 @@ TOKENS
 CONTROL API (HTTP port). It asks nobody who they are; leave it on loopback.
   GET /healthz, GET /ca.pem
   GET /calls                         rows {vault, operation, object, status, count}; DELETE /calls resets
-  POST /faults                       {"vault", "operation", "object", "times", "fault"}, all but fault optional;
-                                     fault is {"status": {"code": 429, "retryAfter": 2, "inner": "..."}},
-                                     {"delay": {"millis": 100}} or {"hold": {"gate": "NAME"}};
-                                     GET shows what is armed, DELETE disarms all
+  GET /calls/log                     the latest calls one by one, with time, client id and status
+  POST /faults                       {"vault", "operation", "object", "client", "times" or "untilLifted", "chance",
+                                     "seed", "unauthenticated", "name", "fault"}, all but fault optional; fault is
+                                     {"status": {"code": 429, "retryAfter": 2 or {"dateIn": 2}, "inner": "..."}},
+                                     {"html": {"code": 200}}, "reset", "hang", {"hold": {"gate": "NAME"}},
+                                     {"delay": {"millis": 100}}, {"latency": {"fromMillis": 10, "toMillis": 200}},
+                                     {"body": {"halfOpen": {"bytes": N}}}, {"body": {"truncated": {"bytes": N}}},
+                                     {"body": {"oversize": {"bytes": N, "chunked": true}}},
+                                     {"page": "cut"}, {"page": "stale"}, {"page": "repeatNextLink"},
+                                     {"page": {"torn": {"share": 0.3}}}, {"page": {"foreignNextLink": {"origin": URL}}},
+                                     {"revoked": "rights"}, {"revoked": "identity"} or {"revoked": "credential"};
+                                     vault may be entra, imds or appservice too. Answers {"id": N}
+  GET /faults, /faults/ID|NAME       what is armed, and how often it struck
+  DELETE /faults, /faults/ID|NAME    lifts all, or one; DELETE /faults?vault=NAME all of a vault
   POST /faults/gates/NAME/release    lets held calls through
-  GET|PUT /clock                     {"now": SECONDS}, {"advanceSeconds": N}, {} to follow the system again;
-                                     stamps objects only, tokens live by the system's clock
+  GET|PUT /clock                     {"now": SECONDS}, {"advanceSeconds": N}, {"skewSeconds": N}, {} to follow the
+                                     system again; stamps objects and Date only, tokens live by the system's clock
 
 Operations are named as in Key Vault's audit log: SecretGet, SecretList, SecretListVersions, SecretSet, SecretUpdate,
 SecretDelete, CertificateCreate, CertificateImport, KeyGet and so on."#;

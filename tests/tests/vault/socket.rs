@@ -48,6 +48,15 @@ impl Socket {
         Self { stream, got: Vec::new() }
     }
 
+    /// Reads until the headers are there; the status line.
+    pub(crate) async fn status_line(&mut self) -> &str {
+        while !self.text().contains("\r\n\r\n") {
+            let read = self.stream.read_buf(&mut self.got).await.unwrap();
+            assert_ne!(read, 0, "the connection ended before the headers did");
+        }
+        self.text().lines().next().unwrap()
+    }
+
     /// Reads until the body has this many bytes; more must not come at once.
     pub(crate) async fn body_of(&mut self, bytes: usize) -> String {
         while self.body().len() < bytes {
