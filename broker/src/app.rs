@@ -19,7 +19,10 @@ use keyward_proto::{
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{service::Routes, transport::Server};
+use tonic::{
+    service::{LayerExt as _, Routes},
+    transport::Server,
+};
 
 use crate::{
     args::ServeArgs,
@@ -29,6 +32,7 @@ use crate::{
     changes::{Change, Changes},
     grpc::{
         cache::{CacheService, VaultState},
+        ending::EndStreams,
         guard::Guard,
         references::ReferencesService,
         secrets::SecretsService,
@@ -259,8 +263,8 @@ async fn spawn_grpc(
         .add_service(parts.sync(drain.clone()))
         .add_service(parts.references())
         .add_service(parts.cache())
-        .add_service(health_service)
-        .add_service(reflection);
+        .add_service(EndStreams::at(drain.clone()).named_layer(health_service))
+        .add_service(EndStreams::at(drain.clone()).named_layer(reflection));
     let connections = incoming(listener, tls.clone(), LIMITS, drain.clone());
     let server = Server::builder()
         .timeout(REQUEST_TIMEOUT)
