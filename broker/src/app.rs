@@ -16,7 +16,7 @@ use keyward_proto::FILE_DESCRIPTOR_SET;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
+use tonic::{service::LayerExt as _, transport::Server};
 
 use self::services::{Core, Services};
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     audit::AuditLog,
     cache::ObjectCache,
     changes::{Change, Changes},
-    grpc::{guard::Guard, measured::Measured},
+    grpc::{ending::EndStreams, guard::Guard, measured::Measured},
     metrics::{Metrics, PREFIX, state::State},
     policy::{Defaults, Snapshot},
     poll::{Poller, Refresher, Settings},
@@ -190,7 +190,10 @@ async fn spawn_grpc(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let drain = tasks.drain();
-    let routes = services.routes(drain.clone()).add_service(health_service).add_service(reflection);
+    let routes = services
+        .routes(drain.clone())
+        .add_service(EndStreams::at(drain.clone()).named_layer(health_service))
+        .add_service(EndStreams::at(drain.clone()).named_layer(reflection));
     let server = Server::builder()
         .timeout(REQUEST_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS)

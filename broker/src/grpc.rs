@@ -8,9 +8,11 @@
 //! | [`sync`] | `Sync`: what the controller asks |
 //! | [`references`] | `References`: what the webhook asks |
 //! | [`cache`] | `Cache`: what operators ask |
+//! | [`ending`] | streams of others' services end with the broker |
 //! | [`errors`] | the one map from what went wrong to a status |
 
 pub mod cache;
+pub mod ending;
 pub mod errors;
 pub mod guard;
 pub mod measured;

@@ -6,6 +6,8 @@
 mod bounds;
 #[path = "services/cancelled.rs"]
 mod cancelled;
+#[path = "services/ending.rs"]
+mod ending;
 #[path = "services/operator.rs"]
 mod operator;
 #[path = "services/support.rs"]

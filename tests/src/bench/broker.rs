@@ -112,7 +112,7 @@ fn prepare(root: &Path, emulator: &Emulator, ca: &TestCa, payload: Payload) -> a
     Ok(())
 }
 
-fn environment(root: &Path, emulator: &Emulator) -> [(&'static str, String); 13] {
+fn environment(root: &Path, emulator: &Emulator) -> [(&'static str, String); 14] {
     let path = |name: &str| root.join(name).display().to_string();
     [
         // One pod stands for thousands: what is measured is the work and not the bound on it.

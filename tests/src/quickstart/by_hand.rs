@@ -19,7 +19,13 @@ pub fn write(stand: &Stand, deployment: &Deployment, token: &Path, out: &mut imp
     writeln!(out, "  # what the broker holds")?;
     let url = stand.broker_url();
     writeln!(out, "  {broker} status --broker {url} --tls-dir {directory}/operator-tls --output json\n")?;
-    writeln!(out, "  # the same by grpcurl, and a Resolve with the pod's token")?;
+    writeln!(out, "  # why a pod may or may not read a reference")?;
+    writeln!(
+        out,
+        "  {broker} explain --broker {url} --tls-dir {directory}/operator-tls --token-file {} {value}\n",
+        token.display()
+    )?;
+    writeln!(out, "  # the status by grpcurl, and a Resolve with the pod's token")?;
     let port = stand.grpc.port();
     writeln!(
         out,

@@ -62,15 +62,15 @@ impl Caller {
         Self::TwoRoles,
     ];
 
-    /// How it is refused where it is. What is missing is missing, what is wrong is wrong; and `Resolve` looks at no
+    /// Whether this is how it is refused. What is missing is missing, what is wrong is wrong; and `Resolve` looks at no
     /// certificate, so without a token it is always the token that is missing.
-    pub(crate) fn refusals(self, path: &str) -> &'static [Code] {
+    pub(crate) fn is_refused_by(self, code: Code, path: &str) -> bool {
         match self {
             // No request gets through; what the client makes of the broken connection is its own affair.
-            Self::OtherAuthority => &[Code::Unavailable, Code::Unknown],
-            Self::Nobody | Self::TokenOnly => &[Code::Unauthenticated],
-            _ if path == "/keyward.v1.Secrets/Resolve" => &[Code::Unauthenticated],
-            _ => &[Code::PermissionDenied],
+            Self::OtherAuthority => code != Code::Ok,
+            Self::Nobody | Self::TokenOnly => code == Code::Unauthenticated,
+            _ if path == "/keyward.v1.Secrets/Resolve" => code == Code::Unauthenticated,
+            _ => code == Code::PermissionDenied,
         }
     }
 }
