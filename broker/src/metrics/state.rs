@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use keyward_kit::tls::{ConnectionCounts, ServerTls};
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
+    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 use time::OffsetDateTime;
@@ -55,13 +55,12 @@ impl Collector for State {
             let kind = if series.kind == Kind::Counter { MetricType::Counter } else { MetricType::Gauge };
             let mut encoder = encoder.encode_descriptor(series.name, series.help, None, kind)?;
             for (values, sample) in samples {
-                let labels: Vec<(&str, String)> = series.labels.iter().copied().zip(values).collect();
-                let encoder = encoder.encode_family(&labels)?;
-                if series.kind == Kind::Counter {
-                    ConstCounter::new(sample).encode(encoder)?;
-                } else {
-                    ConstGauge::new(sample).encode(encoder)?;
+                if series.labels.is_empty() {
+                    encode(series.kind, sample, encoder)?;
+                    break;
                 }
+                let labels: Vec<(&str, String)> = series.labels.iter().copied().zip(values).collect();
+                encode(series.kind, sample, encoder.encode_family(&labels)?)?;
             }
         }
         Ok(())
@@ -129,6 +128,14 @@ impl State {
             one(&series::CONNECTIONS_OPEN, counts.open),
             (&series::CONNECTIONS, outcomes.into()),
         ]
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count was a u64 before it came here")]
+fn encode(kind: Kind, sample: f64, encoder: MetricEncoder<'_>) -> fmt::Result {
+    match kind {
+        Kind::Counter => ConstCounter::new(sample as u64).encode(encoder),
+        Kind::Gauge | Kind::Histogram => ConstGauge::new(sample).encode(encoder),
     }
 }
 

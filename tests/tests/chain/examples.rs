@@ -1,5 +1,7 @@
 //! The main job: every kind of object through the real launcher, counted at the vault, audited, shown in the status.
 
+use std::collections::BTreeSet;
+
 use keyward_proto::v1::StatusRequest;
 use keyward_tests::{process::Process, vault::CallCount};
 
@@ -160,15 +162,35 @@ async fn the_admin_port_tells_life_readiness_and_counts() {
     assert_eq!(code, 200);
     let origin = stand.emulator.vault_url("acme");
     for line in [
-        r#"keyward_resolve_total{code="OK"} 1"#.to_owned(),
+        r#"keyward_requests_total{method="keyward.v1.Secrets/Resolve",code="OK"} 1"#.to_owned(),
         format!(
             r#"keyward_vault_requests_total{{vault="{}",operation="get_secret",status="200"}} 1"#,
             origin.trim_end_matches('/')
         ),
         "keyward_cache_misses_total 1".to_owned(),
-        "keyward_cache_entries 1".to_owned(),
+        "keyward_cache_entries 1.0".to_owned(),
     ] {
         assert!(metrics.lines().any(|metric| metric == line), "{line} is not among\n{metrics}");
     }
     assert!(!metrics.contains("kwcanary"));
+    assert_eq!(exported(&metrics), documented(), "docs/metrics.md and what is exported");
+}
+
+/// Name and type of every series in a scrape.
+fn exported(metrics: &str) -> BTreeSet<(String, String)> {
+    let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    types.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+}
+
+/// Name and type of every series in the document.
+fn documented() -> BTreeSet<(String, String)> {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md")).unwrap();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `keyward_"));
+    let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    cells
+        .map(|cells| {
+            let name = cells[0].trim_end_matches('`').trim_end_matches("_total");
+            (format!("keyward_{name}"), cells[1].to_owned())
+        })
+        .collect()
 }
