@@ -32,7 +32,14 @@ pub fn try_parse<P: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<P, clap::Error> {
-    P::try_parse_from(arguments).map_err(|error| name_variable(&P::command(), error, variable))
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let chosen = arguments.get(1).cloned().unwrap_or_default();
+    P::try_parse_from(arguments).map_err(|error| {
+        let command = P::command();
+        // Two subcommands may have a flag of one name and a variable each.
+        let command = chosen.to_str().and_then(|name| command.find_subcommand(name)).unwrap_or(&command);
+        name_variable(command, error, variable)
+    })
 }
 
 fn name_variable(
@@ -85,6 +92,26 @@ mod tests {
     fn error(variable: Option<&str>) -> String {
         let arguments = ["test", "--count", "many"].map(OsString::from);
         try_parse::<Cli>(arguments, |_| variable.map(OsString::from)).unwrap_err().to_string()
+    }
+
+    #[derive(Debug, Parser)]
+    enum Commands {
+        Serve {
+            #[arg(long, env = "KEYWARD_TEST_SERVED")]
+            dir: String,
+        },
+        Ask {
+            #[arg(long, env = "KEYWARD_TEST_ASKED")]
+            dir: String,
+        },
+    }
+
+    #[test]
+    fn a_missing_flag_is_named_with_the_variable_of_its_own_subcommand() {
+        for (name, variable) in [("serve", "KEYWARD_TEST_SERVED"), ("ask", "KEYWARD_TEST_ASKED")] {
+            let error = try_parse::<Commands>(["test", name].map(OsString::from), |_| None).unwrap_err().to_string();
+            assert!(error.contains(variable), "{name}: {error}");
+        }
     }
 
     #[test]
