@@ -142,9 +142,7 @@ impl ObjectCache {
 
     /// The object, from memory or else from `vault`. All who wait for one key share one read and its outcome.
     pub async fn get(&self, key: &CacheKey, vault: &Arc<OpenVault>) -> Result<Served, LoadError> {
-        if let Some(served) = self.peek(key, &vault.settings()).await {
-            let counter = if served.stale.is_some() { &self.counters.stale_hits } else { &self.counters.hits };
-            counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(served) = self.hit(key, &vault.settings()).await {
             return Ok(served);
         }
         if let Some(error) = self.refusals.standing(key, Instant::now()).await {
@@ -156,7 +154,15 @@ impl ObjectCache {
         Ok(Served { entry, stale: None })
     }
 
-    /// The object as it would be served from memory. Asks no vault.
+    /// The object, from memory alone.
+    pub async fn hit(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
+        let served = self.peek(key, vault).await?;
+        let counter = if served.stale.is_some() { &self.counters.stale_hits } else { &self.counters.hits };
+        counter.fetch_add(1, Ordering::Relaxed);
+        Some(served)
+    }
+
+    /// The object as it would be served from memory, without counting. Asks no vault.
     pub async fn peek(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
         let entry = self.entries.get(key).await?;
         match entry.freshness(vault, Instant::now()) {

@@ -122,36 +122,49 @@ impl Resolver {
     /// Resolves all of `references` for `namespace`, in their order, by one snapshot.
     pub async fn resolve(&self, namespace: &str, references: Vec<Reference>) -> Vec<Outcome> {
         let snapshot = self.snapshot.load_full();
-        let until = Instant::now() + PATIENCE;
-        stream::iter(references)
-            .map(|reference| self.resolve_one(&snapshot, namespace, reference, until))
-            .buffered(CONCURRENT)
-            .collect()
-            .await
+        let (mut outcomes, mut misses) = (Vec::with_capacity(references.len()), Vec::new());
+        for (place, reference) in references.into_iter().enumerate() {
+            match self.remembered(&snapshot, namespace, reference).await {
+                Ok(outcome) => outcomes.push((place, outcome)),
+                Err((reference, grant)) => misses.push((place, reference, grant)),
+            }
+        }
+        if !misses.is_empty() {
+            let until = Instant::now() + PATIENCE;
+            let mut reads = stream::iter(misses)
+                .map(|(place, reference, grant)| async move { (place, self.read_for(reference, &grant, until).await) })
+                .buffer_unordered(CONCURRENT);
+            while let Some(outcome) = reads.next().await {
+                outcomes.push(outcome);
+            }
+            outcomes.sort_unstable_by_key(|(place, _)| *place);
+        }
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
-    async fn resolve_one(&self, snapshot: &Snapshot, namespace: &str, reference: Reference, until: Instant) -> Outcome {
+    /// The outcome, unless a vault has to be asked for it. Most are found here, and nothing in here waits.
+    async fn remembered(
+        &self,
+        snapshot: &Snapshot,
+        namespace: &str,
+        reference: Reference,
+    ) -> Result<Outcome, (Reference, Grant)> {
         let grant = match authz::decide(snapshot, namespace, &reference) {
             Ok(grant) => grant,
-            Err(denial) => return Outcome { reference, trail: None, value: Err(denial.into()) },
+            Err(denial) => return Ok(Outcome { reference, trail: None, value: Err(denial.into()) }),
         };
-        let mut trail = Trail::of(&grant);
-        let late = || ResolveError::Late { secret: grant.secret.shown(), vault: grant.vault.origin.to_string() };
-        let value = timeout_at(until, self.value(&grant, &reference, &mut trail)).await;
-        let value = value.unwrap_or_else(|_| Err(late()));
-        Outcome { reference, trail: Some(trail), value }
+        match self.cache.hit(&CacheKey::of(&grant.secret, &grant.vault), &grant.vault).await {
+            Some(served) => Ok(outcome(reference, &grant, &served)),
+            None => Err((reference, grant)),
+        }
     }
 
-    async fn value(
-        &self,
-        grant: &Grant,
-        reference: &Reference,
-        trail: &mut Trail,
-    ) -> Result<SecretBytes, ResolveError> {
-        let served = self.read(grant).await?;
-        trail.note(&served);
-        render::view(&served.entry.object, &grant.secret.spec, reference.query())
-            .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source })
+    async fn read_for(&self, reference: Reference, grant: &Grant, until: Instant) -> Outcome {
+        let late = || ResolveError::Late { secret: grant.secret.shown(), vault: grant.vault.origin.to_string() };
+        match timeout_at(until, self.read(grant)).await.unwrap_or_else(|_| Err(late())) {
+            Ok(served) => outcome(reference, grant, &served),
+            Err(error) => Outcome { reference, trail: Some(Trail::of(grant)), value: Err(error) },
+        }
     }
 
     /// The object that was granted, from memory or else from its vault. Waits as long as the vault takes: the caller
@@ -172,4 +185,13 @@ impl Resolver {
     pub async fn peek(&self, grant: &Grant) -> Option<Served> {
         self.cache.peek(&CacheKey::of(&grant.secret, &grant.vault), &grant.vault).await
     }
+}
+
+/// What a reference takes of an object that was served for it.
+fn outcome(reference: Reference, grant: &Grant, served: &Served) -> Outcome {
+    let mut trail = Trail::of(grant);
+    trail.note(served);
+    let value = render::view(&served.entry.object, &grant.secret.spec, reference.query())
+        .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source });
+    Outcome { reference, trail: Some(trail), value }
 }
