@@ -146,7 +146,7 @@ pub fn admit_namespace(snapshot: &Snapshot, secret: &SecretEntry, vault: &VaultE
 
 /// Last step: the rule, in words, by which the vault admits the object.
 pub fn admit_object(secret: &SecretEntry, vault: &VaultEntry) -> Result<String, Denial> {
-    vault.admits_object(secret.spec.vault.object.object_type, &secret.object.name).ok_or_else(|| Denial::Object {
+    vault.admits_object(secret.rendering.object_type, &secret.object.name).ok_or_else(|| Denial::Object {
         secret: secret.shown(),
         declared_as: vault.declared_as.clone(),
         object: format!("{} `{}`", secret.object.kind, secret.object.name),

@@ -138,7 +138,7 @@ fn grant(snapshot: &Snapshot, wanted: &Wanted) -> Result<Grant, FetchError> {
         return Err(unknown(format!("UID `{uid}`, generation {generation} is")));
     }
     let grant = authz::grant(snapshot, secret)?;
-    if secret.has_output() { Ok(grant) } else { Err(FetchError::NoOutput { secret: secret.shown() }) }
+    if secret.rendering.has_output() { Ok(grant) } else { Err(FetchError::NoOutput { secret: secret.shown() }) }
 }
 
 /// The data, by what the manifests say now and not by what they said before the read.
@@ -147,7 +147,7 @@ fn rendered(snapshot: &Snapshot, wanted: &Wanted, before: &Grant, served: &Serve
     if CacheKey::of(&secret, &vault) != CacheKey::of(&before.secret, &before.vault) {
         return Err(FetchError::Replaced { secret: secret.shown() });
     }
-    let data = render::output(&served.entry.object, &secret.spec)
+    let data = render::output(&served.entry.object, &secret.rendering)
         .map_err(|source| ResolveError::Render { secret: secret.shown(), source })?;
     Ok(Fetched {
         data,

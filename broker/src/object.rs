@@ -89,9 +89,9 @@ pub enum Object {
     /// A secret's value.
     Secret(SecretBytes),
     /// A certificate.
-    Certificate(Certificate),
+    Certificate(Box<Certificate>),
     /// A public key.
-    Key(PublicKey),
+    Key(Box<PublicKey>),
 }
 
 /// A certificate, its parts in PEM.

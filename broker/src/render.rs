@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `certificate` | PFX or PEM to a chain in order and the key that belongs to it |
 //! | `jwk` | JSON Web Key to a public key in PEM |
+//! | `rendering` | what of an `AzureKeyVaultSecret` this depends on |
 //! | `content` | an object read as its `AzureKeyVaultSecret` says: transforms applied, map split |
 //! | `view`, `output` | the two uses of a content |
 
@@ -18,6 +19,7 @@ mod jwk;
 mod map;
 mod output;
 mod pem;
+mod rendering;
 mod transform;
 mod view;
 
@@ -31,6 +33,7 @@ pub use error::RenderError;
 pub use jwk::JwkError;
 pub use map::{KeyNames, MapError};
 pub use output::{DataMap, SecretData, output};
+pub use rendering::Rendering;
 pub use view::view;
 
 use keyward_types::SecretBytes;
@@ -49,9 +52,9 @@ pub fn parse(raw: &RawBody) -> Result<Object, RenderError> {
             if twin.value.len() > MAX_BYTES {
                 return Err(RenderError::TooLarge);
             }
-            Ok(Object::Certificate(certificate::from_twin(leaf, twin)?))
+            Ok(Object::Certificate(Box::new(certificate::from_twin(leaf, twin)?)))
         }
-        RawBody::Key(key) => Ok(Object::Key(jwk::public_key(key)?)),
+        RawBody::Key(key) => Ok(Object::Key(Box::new(jwk::public_key(key)?))),
     }
 }
 

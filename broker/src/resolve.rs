@@ -191,7 +191,7 @@ impl Resolver {
 fn outcome(reference: Reference, grant: &Grant, served: &Served) -> Outcome {
     let mut trail = Trail::of(grant);
     trail.note(served);
-    let value = render::view(&served.entry.object, &grant.secret.spec, reference.query())
+    let value = render::view(&served.entry.object, &grant.secret.rendering, reference.query())
         .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source });
     Outcome { reference, trail: Some(trail), value }
 }

@@ -9,7 +9,7 @@ use keyward_crds::{
 };
 use keyward_types::{InvalidName, ObjectKind, ObjectName, ObjectVersion, VaultName};
 
-use crate::object::ObjectId;
+use crate::{object::ObjectId, render::Rendering};
 
 /// A secret that holds.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ pub struct SecretEntry {
     pub vault: VaultName,
     /// The object it names.
     pub object: Arc<ObjectId>,
-    /// As it was written; rendering depends on it.
-    pub spec: AzureKeyVaultSecretSpec,
+    /// What becomes of the object.
+    pub rendering: Rendering,
 }
 
 /// Why an `AzureKeyVaultSecret` does not hold.
@@ -70,13 +70,8 @@ impl SecretEntry {
             generation: meta.generation,
             vault: VaultName::new(&spec.vault.name).map_err(named("spec.vault.name"))?,
             object: Arc::new(id),
-            spec,
+            rendering: spec.into(),
         })
-    }
-
-    /// Whether it asks for a Secret or a `ConfigMap`. Without either it serves references alone.
-    pub fn has_output(&self) -> bool {
-        self.spec.output.as_ref().is_some_and(|output| output.secret.is_some() || output.config_map.is_some())
     }
 
     /// How people and errors name it.

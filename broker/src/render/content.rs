@@ -1,10 +1,10 @@
 //! An object read as its `AzureKeyVaultSecret` says. Both uses, a variable and a Secret, start from here.
 
-use keyward_crds::{AzureKeyVaultSecretSpec, akvs::ObjectType};
+use keyward_crds::akvs::ObjectType;
 use keyward_types::SecretBytes;
 
 use super::{
-    RenderError,
+    RenderError, Rendering,
     map::{self, DataByKey},
     transform,
 };
@@ -23,14 +23,14 @@ pub(super) enum Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    pub(super) fn of(object: &'a Object, spec: &AzureKeyVaultSecretSpec) -> Result<Self, RenderError> {
-        let transformed = |value| transform::apply(value, spec.transforms());
-        match (spec.vault.object.object_type, object) {
+    pub(super) fn of(object: &'a Object, rendering: &Rendering) -> Result<Self, RenderError> {
+        let transformed = |value| transform::apply(value, rendering.transforms());
+        match (rendering.object_type, object) {
             (ObjectType::Secret, Object::Secret(value)) => Ok(Self::Value(transformed(value)?)),
             (ObjectType::Certificate, Object::Certificate(certificate)) => Ok(Self::Certificate(certificate)),
             (ObjectType::Key, Object::Key(key)) => Ok(Self::Key(key)),
             (ObjectType::MultiKeyValueSecret, Object::Secret(value)) => {
-                let format = spec.vault.object.content_type.ok_or(RenderError::NoContentType)?;
+                let format = rendering.content_type.ok_or(RenderError::NoContentType)?;
                 Ok(Self::Map(map::parse(&transformed(value)?, format)?))
             }
             (expected, found) => {

@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_crds::AzureKeyVaultSecretSpec;
 use keyward_types::SecretBytes;
 
+use super::Rendering;
 use super::pem;
 use crate::object::{Object, RawSecret};
 
@@ -36,11 +37,12 @@ pub(super) fn pem_twin(file: &[u8]) -> RawSecret {
 }
 
 /// A `spec` of an object type, with what else the YAML adds to `object` and after it.
-pub(super) fn spec(object_type: &str, more_of_object: &str, output: &str) -> AzureKeyVaultSecretSpec {
-    serde_saphyr::from_str(&format!(
+pub(super) fn spec(object_type: &str, more_of_object: &str, output: &str) -> Rendering {
+    let spec: AzureKeyVaultSecretSpec = serde_saphyr::from_str(&format!(
         "vault: {{name: acme, object: {{name: thing, type: {object_type}{more_of_object}}}}}\n{output}"
     ))
-    .unwrap()
+    .unwrap();
+    spec.into()
 }
 
 /// A secret object.

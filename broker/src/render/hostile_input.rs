@@ -1,16 +1,15 @@
 //! Foreign bytes never make rendering panic, and no error shows a piece of them.
 
-use keyward_crds::AzureKeyVaultSecretSpec;
 use keyward_types::SecretBytes;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{RenderError, fixtures, output, parse, view};
+use super::{RenderError, Rendering, fixtures, output, parse, view};
 use crate::object::{Object, RawBody, RawSecret};
 
 const CANARY: &str = "kwcanary";
 
-fn specs() -> Vec<AzureKeyVaultSecretSpec> {
+fn specs() -> Vec<Rendering> {
     let types =
         ["tls", "basic-auth", "dockerconfigjson", "dockercfg", "ssh-auth"].map(|name| format!("kubernetes.io/{name}"));
     let mut specs = Vec::new();

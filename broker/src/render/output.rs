@@ -4,14 +4,11 @@ mod typed;
 
 use std::collections::BTreeMap;
 
-use keyward_crds::{
-    AzureKeyVaultSecretSpec,
-    akvs::{ConfigMapOutput, SecretOutput},
-};
+use keyward_crds::akvs::{ConfigMapOutput, SecretOutput};
 use keyward_types::SecretBytes;
 
 use self::typed::FixedType;
-use super::{MAX_BYTES, RenderError, content::Content, map::DataByKey};
+use super::{MAX_BYTES, RenderError, Rendering, content::Content, map::DataByKey};
 use crate::object::{Certificate, Object};
 
 const SECRET_DATA_KEY: &str = "output.secret.dataKey";
@@ -39,10 +36,9 @@ pub struct SecretData {
 }
 
 /// Everything that `spec.output` asks for, or the first thing that cannot be had.
-pub fn output(object: &Object, spec: &AzureKeyVaultSecretSpec) -> Result<DataMap, RenderError> {
-    let output = spec.output.as_ref().filter(|output| output.secret.is_some() || output.config_map.is_some());
-    let output = output.ok_or(RenderError::NoOutput)?;
-    let content = Content::of(object, spec)?;
+pub fn output(object: &Object, rendering: &Rendering) -> Result<DataMap, RenderError> {
+    let output = rendering.output.as_ref().filter(|_| rendering.has_output()).ok_or(RenderError::NoOutput)?;
+    let content = Content::of(object, rendering)?;
     Ok(DataMap {
         secret: output.secret.as_ref().map(|output| secret(&content, output)).transpose()?,
         config_map: output.config_map.as_ref().map(|output| config_map(&content, output)).transpose()?,

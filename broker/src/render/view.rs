@@ -1,10 +1,9 @@
 //! An object, or the part of it that a reference asks for, as a variable's value.
 
-use keyward_crds::AzureKeyVaultSecretSpec;
 use keyward_types::SecretBytes;
 
 use super::{
-    RenderError, basic_auth, bounded,
+    RenderError, Rendering, basic_auth, bounded,
     content::Content,
     map::{DataByKey, KeyNames},
 };
@@ -12,8 +11,8 @@ use crate::object::{Certificate, Object, PublicKey};
 
 /// The value of `NAME@azurekeyvault?QUERY`. It is never empty; whether the environment can hold it (it cannot hold a
 /// NUL) is for the launcher to see.
-pub fn view(object: &Object, spec: &AzureKeyVaultSecretSpec, query: Option<&str>) -> Result<SecretBytes, RenderError> {
-    let value = match Content::of(object, spec)? {
+pub fn view(object: &Object, rendering: &Rendering, query: Option<&str>) -> Result<SecretBytes, RenderError> {
+    let value = match Content::of(object, rendering)? {
         Content::Value(value) => of_secret(value, query),
         Content::Certificate(certificate) => of_certificate(certificate, query),
         Content::Key(key) => of_key(key, query),

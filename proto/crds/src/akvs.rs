@@ -142,13 +142,6 @@ pub enum Transform {
     Base64Decode,
 }
 
-impl AzureKeyVaultSecretSpec {
-    /// The steps to apply, in order.
-    pub fn transforms(&self) -> &[Transform] {
-        self.output.as_ref().map_or(&[], |output| &output.transform)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +168,11 @@ mod tests {
                 "vault: {{name: v-1, object: {{name: o, type: multi-key-value-secret, contentType: application/x-yaml}}}}\n\
                  output: {{{field}: [trim, base64decode]}}\n"
             );
-            assert_eq!(read(&yaml).unwrap().transforms(), [Transform::Trim, Transform::Base64Decode], "{field}");
+            assert_eq!(
+                read(&yaml).unwrap().output.unwrap().transform,
+                [Transform::Trim, Transform::Base64Decode],
+                "{field}"
+            );
         }
     }
 
