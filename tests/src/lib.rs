@@ -8,5 +8,6 @@ pub mod launches;
 pub mod process;
 pub mod programs;
 pub mod quickstart;
+pub mod resilience;
 pub mod stand;
 pub mod vault;
