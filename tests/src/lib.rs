@@ -4,6 +4,7 @@
 pub mod bare_root;
 pub mod bench;
 pub mod ca;
+pub mod footprint;
 pub mod launches;
 pub mod process;
 pub mod programs;
