@@ -27,8 +27,13 @@ pub struct Cost {
     pub others: u64,
 }
 
-/// A stand with a cold broker and [`SECRETS`] secrets that namespace `shop` may read.
+/// A stand with a cold broker, by [`plan`].
 pub async fn stand() -> anyhow::Result<Stand> {
+    Ok(Stand::start(plan()?).await?)
+}
+
+/// [`SECRETS`] secrets that namespace `shop` may read.
+pub fn plan() -> anyhow::Result<Plan> {
     let mut objects = "vaults:\n  acme:\n    secrets:\n".to_owned();
     let mut manifests = "apiVersion: keyward.dev/v1alpha1\nkind: AzureKeyVault\nmetadata: {name: acme}\n\
                          spec: {vaultName: acme, url: https://acme.emulated, namespaces: {names: [shop]}}\n"
@@ -49,7 +54,7 @@ pub async fn stand() -> anyhow::Result<Stand> {
     plan.manifests.insert("all.yaml".to_owned(), manifests);
     // Every launch is a line of debug log otherwise.
     plan.broker_environment.insert("KEYWARD_LOG_LEVEL".to_owned(), "info".to_owned());
-    Ok(Stand::start(plan).await?)
+    Ok(plan)
 }
 
 /// Launches `count` programs, several at once, each with [`REFERENCES`] references, and returns the cost of all. Fails if

@@ -4,9 +4,11 @@
 pub mod bare_root;
 pub mod bench;
 pub mod ca;
+pub mod footprint;
 pub mod launches;
 pub mod process;
 pub mod programs;
 pub mod quickstart;
+pub mod resilience;
 pub mod stand;
 pub mod vault;

@@ -40,6 +40,8 @@ pub struct Plan {
     pub without: Vec<String>,
     /// Names in the broker's certificate beside `localhost` and 127.0.0.1.
     pub names: Vec<String>,
+    /// Another build of the broker than the tests' own.
+    pub broker: Option<PathBuf>,
 }
 
 /// Why the stand is not there.
@@ -100,7 +102,10 @@ impl Stand {
         for (name, text) in &plan.manifests {
             files.write(&format!("manifests/{name}"), &with_urls(text, &emulator))?;
         }
-        let mut command = Command::new(programs.path("keyward-broker")?);
+        let mut command = Command::new(match &plan.broker {
+            Some(broker) => broker,
+            None => programs.path("keyward-broker")?,
+        });
         command.arg("serve").env_clear().envs(files.broker_environment(&emulator)).envs(&plan.broker_environment);
         for variable in &plan.without {
             command.env_remove(variable);
