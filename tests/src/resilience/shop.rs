@@ -1,12 +1,17 @@
 //! Vaults of many secrets, of which namespace `shop` uses some, and clients that ask.
 
-use std::{fmt::Write as _, path::PathBuf, time::Duration};
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use keyward_proto::v1::{
     Reference, RefreshRequest, RefreshedVault, ResolveRequest, StatusRequest, StatusResponse,
     cache_client::CacheClient, secrets_client::SecretsClient,
 };
+use tokio::time::sleep;
 use tonic::{
     Request, Response, Status,
     metadata::{Ascii, MetadataValue},
@@ -23,6 +28,9 @@ const SETTLED: i64 = 3_600;
 
 /// How often something that is waited for is looked at.
 pub const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// The longest that anything is waited for. It bounds a hang and is no part of any measurement.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One vault.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +69,15 @@ impl<'a> Building<'a> {
 
 /// A stand with such vaults.
 pub struct Shop {
-    /// It.
+    /// The stand.
     pub stand: Stand,
+}
+
+impl From<Stand> for Shop {
+    /// Asks of a stand that was built otherwise.
+    fn from(stand: Stand) -> Self {
+        Self { stand }
+    }
 }
 
 /// Somebody who asks over one connection as one pod.
@@ -131,11 +146,31 @@ impl Shop {
         Ok(self.operator().await?.status(StatusRequest::default()).await?.into_inner())
     }
 
-    /// The value of a series: its name with its labels, as it is exported. Nothing where it is not.
-    pub async fn metric(&self, series: &str) -> anyhow::Result<Option<f64>> {
+    /// The first sample of this series with such a label; nothing where there is none.
+    pub async fn metric(&self, series: &str, label: &str) -> anyhow::Result<Option<f64>> {
         let text = reqwest::get(format!("http://{}/metrics", self.stand.admin)).await?.text().await?;
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        Ok(line.map(str::parse).transpose()?)
+        let of_series = |line: &&str| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let sample = text.lines().filter(of_series).find(|line| line.contains(label));
+        Ok(sample.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value.parse()).transpose()?)
+    }
+
+    /// Returns once that sample is as `wanted`, or fails after a minute.
+    pub async fn until_metric(&self, series: &str, label: &str, wanted: impl Fn(f64) -> bool) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let sample = self.metric(series, label).await?;
+            if sample.is_some_and(&wanted) {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "{series} {label} is {sample:?} for {PATIENCE:?}");
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Returns once `objects` of a vault are stale.
+    pub async fn until_stale(&self, vault: &str, objects: u32) -> anyhow::Result<()> {
+        let url = self.stand.emulator.vault_url(vault);
+        self.until_metric("keyward_vault_stale_objects", &url, |stale| stale >= f64::from(objects)).await
     }
 
     async fn operator(&self) -> anyhow::Result<CacheClient<Channel>> {
