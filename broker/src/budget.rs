@@ -24,8 +24,8 @@ use tokio::{
 
 pub use breaker::{Answer, BreakerState};
 use breaker::{Breaker, Pass};
-use bucket::Bucket;
 pub use bucket::Class;
+use bucket::{Bucket, PATIENCE};
 
 use crate::vault::ReadError;
 
@@ -103,8 +103,13 @@ impl Gate {
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
             return Err(Closed { retry_after: Duration::ZERO, throttled: false });
         };
-        let _first_in_line = self.lines[class as usize].lock().await;
+        let _first_in_line = self.line(class).await;
+        let mut urgent_line = None;
         loop {
+            // Whoever waited long enough waits with the urgent ones: each of them that comes later would take what it needs.
+            if class != Class::PodStart && urgent_line.is_none() && asked.elapsed() >= PATIENCE {
+                urgent_line = Some(self.line(Class::PodStart).await);
+            }
             let wait = {
                 let now = Instant::now();
                 let State { bucket, breaker } = &mut *self.state();
@@ -137,6 +142,10 @@ impl Gate {
             breaker: breaker.state(now),
             retry_after: closed.map(|closed| closed.retry_after),
         }
+    }
+
+    async fn line(&self, class: Class) -> tokio::sync::MutexGuard<'_, ()> {
+        self.lines[class as usize].lock().await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -231,6 +240,27 @@ mod tests {
         });
         assert!(most.max().unwrap() <= 100, "{sent:?}");
         assert!(sent.len() >= 300, "and it is used: {}", sent.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_long_enough_is_not_starved_by_urgent_callers_who_never_stop_coming() {
+        let gate = Gate::new(100);
+        let mut storm = tokio::task::JoinSet::new();
+        for _ in 0..60 {
+            let gate = Arc::clone(&gate);
+            storm.spawn(async move {
+                while let Ok(permit) = gate.admit(Class::PodStart, 1).await {
+                    permit.settle(&Ok(()));
+                }
+            });
+        }
+        tokio::task::yield_now().await;
+        for class in [Class::ChangeCheck, Class::Background] {
+            let began = Instant::now();
+            let permit = tokio::time::timeout(Duration::from_secs(60), gate.admit(class, 2)).await;
+            permit.expect("not starved").unwrap().settle(&Ok(()));
+            assert!(began.elapsed() < Duration::from_secs(30), "{class:?} {:?}", began.elapsed());
+        }
     }
 
     #[tokio::test(start_paused = true)]
