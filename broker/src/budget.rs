@@ -126,6 +126,12 @@ impl Gate {
         }
     }
 
+    /// Whether a call that was admitted may send its next request: a challenge, a certificate's twin and the next in line
+    /// behind a challenge come later than the admission, and the vault may have asked for a pause meanwhile.
+    pub fn permitted(&self) -> Result<(), Closed> {
+        self.state().breaker.permitted(Instant::now())
+    }
+
     /// One request more than was admitted was sent: a challenge.
     pub fn debit(&self) {
         self.state().bucket.debit(1, Instant::now());
@@ -156,8 +162,10 @@ impl Gate {
 impl Permit {
     /// How the call ended.
     pub fn settle<T>(mut self, result: &Result<T, ReadError>) {
-        self.settled = true;
-        self.gate.state().breaker.record(self.pass, answer(result), Instant::now(), fastrand::f64());
+        if let Some(answer) = answer(result) {
+            self.settled = true;
+            self.gate.state().breaker.record(self.pass, answer, Instant::now(), fastrand::f64());
+        }
     }
 }
 
@@ -169,19 +177,15 @@ impl Drop for Permit {
     }
 }
 
-/// What a call says of the vault's health. A refusal is as good an answer as a value.
-fn answer<T>(result: &Result<T, ReadError>) -> Answer {
+/// What a call says of the vault's health. A refusal is as good an answer as a value; a call that was stopped says nothing.
+fn answer<T>(result: &Result<T, ReadError>) -> Option<Answer> {
     match result {
-        Err(ReadError::Throttled { retry_after }) => Answer::Throttled { retry_after: *retry_after },
-        Err(ReadError::Unreachable(_) | ReadError::NoToken(_)) => Answer::None,
-        Ok(_)
-        | Err(
-            ReadError::NotFound
-            | ReadError::Disabled
-            | ReadError::Forbidden(_)
-            | ReadError::Malformed(_)
-            | ReadError::Paused { .. },
-        ) => Answer::Given,
+        Err(ReadError::Paused { .. }) => None,
+        Err(ReadError::Throttled { retry_after }) => Some(Answer::Throttled { retry_after: *retry_after }),
+        Err(ReadError::Unreachable(_) | ReadError::NoToken(_)) => Some(Answer::None),
+        Ok(_) | Err(ReadError::NotFound | ReadError::Disabled | ReadError::Forbidden(_) | ReadError::Malformed(_)) => {
+            Some(Answer::Given)
+        }
     }
 }
 
@@ -261,6 +265,22 @@ mod tests {
             permit.expect("not starved").unwrap().settle(&Ok(()));
             assert!(began.elapsed() < Duration::from_secs(30), "{class:?} {:?}", began.elapsed());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_under_way_sends_nothing_more_inside_a_pause_and_says_nothing_of_the_vault() {
+        let gate = Gate::new(1_000);
+        let (double, other) = (gate.admit(Class::PodStart, 2).await.unwrap(), gate.admit(Class::PodStart, 1).await);
+        assert_eq!(gate.permitted(), Ok(()));
+        other.unwrap().settle(&throttled(2));
+        let closed = gate.permitted().unwrap_err();
+        double.settle(&Err::<(), _>(closed.into()));
+        assert!(gate.admit(Class::PodStart, 1).await.is_err(), "it has not ended the pause");
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let probe = gate.admit(Class::PodStart, 2).await.unwrap();
+        assert_eq!(gate.permitted(), Ok(()), "a probe may take several requests");
+        probe.settle(&Err::<(), _>(closed.into()));
+        gate.admit(Class::PodStart, 1).await.unwrap().settle(&Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

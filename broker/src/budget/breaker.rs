@@ -91,6 +91,11 @@ impl Breaker {
         Err(Closed { retry_after, throttled: self.throttled })
     }
 
+    /// Whether a call that was let out may go on.
+    pub(super) fn permitted(&self, now: Instant) -> Result<(), Closed> {
+        if matches!(self.state, State::Open { .. }) { self.check(now) } else { Ok(()) }
+    }
+
     /// Lets one call out.
     pub(super) fn pass(&mut self, now: Instant) -> Result<Pass, Closed> {
         self.check(now)?;
