@@ -24,8 +24,8 @@ use tokio::{
 
 pub use breaker::{Answer, BreakerState};
 use breaker::{Breaker, Pass};
-use bucket::Bucket;
 pub use bucket::Class;
+use bucket::{Bucket, PATIENCE};
 
 use crate::vault::ReadError;
 
@@ -103,8 +103,13 @@ impl Gate {
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
             return Err(Closed { retry_after: Duration::ZERO, throttled: false });
         };
-        let _first_in_line = self.lines[class as usize].lock().await;
+        let _first_in_line = self.line(class).await;
+        let mut urgent_line = None;
         loop {
+            // Whoever waited long enough waits with the urgent ones: each of them that comes later would take what it needs.
+            if class != Class::PodStart && urgent_line.is_none() && asked.elapsed() >= PATIENCE {
+                urgent_line = Some(self.line(Class::PodStart).await);
+            }
             let wait = {
                 let now = Instant::now();
                 let State { bucket, breaker } = &mut *self.state();
@@ -119,6 +124,12 @@ impl Gate {
             };
             sleep(wait).await;
         }
+    }
+
+    /// Whether a call that was admitted may send its next request: a challenge, a certificate's twin and the next in line
+    /// behind a challenge come later than the admission, and the vault may have asked for a pause meanwhile.
+    pub fn permitted(&self) -> Result<(), Closed> {
+        self.state().breaker.permitted(Instant::now())
     }
 
     /// One request more than was admitted was sent: a challenge.
@@ -139,6 +150,10 @@ impl Gate {
         }
     }
 
+    async fn line(&self, class: Class) -> tokio::sync::MutexGuard<'_, ()> {
+        self.lines[class as usize].lock().await
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,8 +162,10 @@ impl Gate {
 impl Permit {
     /// How the call ended.
     pub fn settle<T>(mut self, result: &Result<T, ReadError>) {
-        self.settled = true;
-        self.gate.state().breaker.record(self.pass, answer(result), Instant::now(), fastrand::f64());
+        if let Some(answer) = answer(result) {
+            self.settled = true;
+            self.gate.state().breaker.record(self.pass, answer, Instant::now(), fastrand::f64());
+        }
     }
 }
 
@@ -160,19 +177,15 @@ impl Drop for Permit {
     }
 }
 
-/// What a call says of the vault's health. A refusal is as good an answer as a value.
-fn answer<T>(result: &Result<T, ReadError>) -> Answer {
+/// What a call says of the vault's health. A refusal is as good an answer as a value; a call that was stopped says nothing.
+fn answer<T>(result: &Result<T, ReadError>) -> Option<Answer> {
     match result {
-        Err(ReadError::Throttled { retry_after }) => Answer::Throttled { retry_after: *retry_after },
-        Err(ReadError::Unreachable(_) | ReadError::NoToken(_)) => Answer::None,
-        Ok(_)
-        | Err(
-            ReadError::NotFound
-            | ReadError::Disabled
-            | ReadError::Forbidden(_)
-            | ReadError::Malformed(_)
-            | ReadError::Paused { .. },
-        ) => Answer::Given,
+        Err(ReadError::Paused { .. }) => None,
+        Err(ReadError::Throttled { retry_after }) => Some(Answer::Throttled { retry_after: *retry_after }),
+        Err(ReadError::Unreachable(_) | ReadError::NoToken(_)) => Some(Answer::None),
+        Ok(_) | Err(ReadError::NotFound | ReadError::Disabled | ReadError::Forbidden(_) | ReadError::Malformed(_)) => {
+            Some(Answer::Given)
+        }
     }
 }
 
@@ -231,6 +244,43 @@ mod tests {
         });
         assert!(most.max().unwrap() <= 100, "{sent:?}");
         assert!(sent.len() >= 300, "and it is used: {}", sent.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_long_enough_is_not_starved_by_urgent_callers_who_never_stop_coming() {
+        let gate = Gate::new(100);
+        let mut storm = tokio::task::JoinSet::new();
+        for _ in 0..60 {
+            let gate = Arc::clone(&gate);
+            storm.spawn(async move {
+                while let Ok(permit) = gate.admit(Class::PodStart, 1).await {
+                    permit.settle(&Ok(()));
+                }
+            });
+        }
+        tokio::task::yield_now().await;
+        for class in [Class::ChangeCheck, Class::Background] {
+            let began = Instant::now();
+            let permit = tokio::time::timeout(Duration::from_secs(60), gate.admit(class, 2)).await;
+            permit.expect("not starved").unwrap().settle(&Ok(()));
+            assert!(began.elapsed() < Duration::from_secs(30), "{class:?} {:?}", began.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_under_way_sends_nothing_more_inside_a_pause_and_says_nothing_of_the_vault() {
+        let gate = Gate::new(1_000);
+        let (double, other) = (gate.admit(Class::PodStart, 2).await.unwrap(), gate.admit(Class::PodStart, 1).await);
+        assert_eq!(gate.permitted(), Ok(()));
+        other.unwrap().settle(&throttled(2));
+        let closed = gate.permitted().unwrap_err();
+        double.settle(&Err::<(), _>(closed.into()));
+        assert!(gate.admit(Class::PodStart, 1).await.is_err(), "it has not ended the pause");
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let probe = gate.admit(Class::PodStart, 2).await.unwrap();
+        assert_eq!(gate.permitted(), Ok(()), "a probe may take several requests");
+        probe.settle(&Err::<(), _>(closed.into()));
+        gate.admit(Class::PodStart, 1).await.unwrap().settle(&Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::{
-    budget::Gate,
+    budget::{Closed, Gate},
     metrics::Metrics,
     policy::{Declared, Snapshot, VaultEntry, VaultId},
     poll::Progress,
@@ -47,6 +47,10 @@ impl RequestObserver for VaultObserver {
             // A challenge: the call it belongs to is sent again.
             self.gate.debit();
         }
+    }
+
+    fn permitted(&self) -> Result<(), Closed> {
+        self.gate.permitted()
     }
 }
 

@@ -91,6 +91,11 @@ impl Breaker {
         Err(Closed { retry_after, throttled: self.throttled })
     }
 
+    /// Whether a call that was let out may go on.
+    pub(super) fn permitted(&self, now: Instant) -> Result<(), Closed> {
+        if matches!(self.state, State::Open { .. }) { self.check(now) } else { Ok(()) }
+    }
+
     /// Lets one call out.
     pub(super) fn pass(&mut self, now: Instant) -> Result<Pass, Closed> {
         self.check(now)?;
@@ -111,8 +116,10 @@ impl Breaker {
     /// How the call ended. `chance`, from 0 to 1, spreads pauses, so that many brokers do not come back together.
     pub(super) fn record(&mut self, pass: Pass, answer: Answer, now: Instant, chance: f64) {
         match answer {
-            // An answer to a call from before the pause does not end it.
-            Answer::Given if pass.probe || self.state == State::Closed => *self = Self::default(),
+            // An answer to a call from before the pause does not end it, nor does the probe's one that has begun since.
+            Answer::Given if self.state == State::Closed || (pass.probe && self.is_probing()) => {
+                *self = Self::default();
+            }
             Answer::Given => {}
             Answer::Throttled { retry_after } => self.open(retry_after, true, now, chance),
             Answer::None => {
@@ -134,12 +141,18 @@ impl Breaker {
         }
     }
 
+    fn is_probing(&self) -> bool {
+        matches!(self.state, State::Probing { .. })
+    }
+
     fn open(&mut self, asked: Option<Duration>, throttled: bool, now: Instant, chance: f64) {
         // Of calls that were under way together, the first one counts; the others may only lengthen the pause.
         let again = matches!(self.state, State::Open { until } if now < until);
         let own = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(5)).min(LONGEST_PAUSE).mul_f64(0.75 + chance / 4.0);
         // A whole second of the vault's may be a little more of ours; never come back before it asked.
-        let pause = asked.map_or(own, |asked| asked + Duration::from_millis(50).mul_f64(1.0 + chance));
+        let longer = Duration::from_millis(50).mul_f64(1.0 + chance);
+        // Zero, or a date gone by, is no pause at all, and yet it is throttling.
+        let pause = asked.filter(|asked| !asked.is_zero()).map_or(own, |asked| asked + longer);
         let until = match self.state {
             State::Open { until } if again => until.max(now + pause),
             _ => now + pause,
@@ -217,6 +230,31 @@ mod tests {
         }
         assert_eq!(breaker.check(now).unwrap_err().retry_after.as_secs(), 1);
         assert_eq!(breaker.pauses, 1);
+    }
+
+    #[test]
+    fn a_probe_s_answer_does_not_end_a_pause_that_was_asked_for_meanwhile() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let (slow, quick) = (breaker.pass(now).unwrap(), breaker.pass(now).unwrap());
+        breaker.record(quick, Answer::Throttled { retry_after: Some(SECOND) }, now, 1.0);
+        let later = now + 2 * SECOND;
+        let probe = breaker.pass(later).unwrap();
+        breaker.record(slow, Answer::Throttled { retry_after: Some(60 * SECOND) }, later, 1.0);
+        breaker.record(probe, Answer::Given, later, 1.0);
+        assert_eq!(breaker.check(later).map_err(|closed| closed.retry_after.as_secs()), Err(60));
+    }
+
+    #[test]
+    fn a_pause_of_nothing_is_still_a_pause_and_grows() {
+        let (mut breaker, mut now) = (Breaker::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..4 {
+            run(&mut breaker, Answer::Throttled { retry_after: Some(Duration::ZERO) }, now);
+            let pause = breaker.check(now).unwrap_err().retry_after;
+            pauses.push(pause.as_secs());
+            now += pause;
+        }
+        assert_eq!(pauses, [1, 2, 4, 8]);
     }
 
     #[test]

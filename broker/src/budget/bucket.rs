@@ -34,7 +34,7 @@ impl Class {
 }
 
 /// After so long in line a caller takes what there is: urgent callers may delay others, not starve them.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a bucket holds.
 #[derive(Debug)]

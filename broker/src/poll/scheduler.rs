@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinSet,
+    task::{self, JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ pub struct Poller {
     chance: fn() -> f64,
     asked: mpsc::Receiver<Asked>,
     due: HashMap<Arc<VaultId>, Instant>,
-    running: HashSet<Arc<VaultId>>,
+    running: HashMap<Arc<VaultId>, task::Id>,
     under_way: JoinSet<(Arc<VaultId>, Refreshed)>,
     waiting: Vec<Waiting>,
 }
@@ -89,7 +89,7 @@ impl Poller {
             chance: settings.chance,
             asked,
             due: HashMap::new(),
-            running: HashSet::new(),
+            running: HashMap::new(),
             under_way: JoinSet::new(),
             waiting: Vec::new(),
         };
@@ -107,13 +107,7 @@ impl Poller {
                 Some(asked) = self.asked.recv(), if self.waiting.len() < MAX_REFRESHES => self.ask(asked),
                 Some(ended) = self.under_way.join_next() => match ended {
                     Ok((id, refreshed)) => self.ended(&id, &refreshed),
-                    Err(error) => {
-                        tracing::error!(%error, "a round of polling failed");
-                        // Whose it was is not known; none is left waiting for an end that never comes.
-                        self.running.clear();
-                        self.waiting.clear();
-                        self.look();
-                    }
+                    Err(error) => self.broke(&error),
                 },
                 () = sleep_until(next) => self.start_due(),
             }
@@ -121,7 +115,7 @@ impl Poller {
     }
 
     fn next_due(&self) -> Instant {
-        let due = self.due.iter().filter(|(id, _)| !self.running.contains(*id)).map(|(_, due)| *due);
+        let due = self.due.iter().filter(|(id, _)| !self.running.contains_key(*id)).map(|(_, due)| *due);
         due.min().unwrap_or_else(|| Instant::now() + IDLE)
     }
 
@@ -147,22 +141,26 @@ impl Poller {
     }
 
     fn start(&mut self, id: Arc<VaultId>) {
-        if self.running.contains(&id) {
+        if self.running.contains_key(&id) {
             return;
         }
         let Some(vault) = self.readers.get(&id) else {
             self.due.remove(&id);
+            // It was closed meanwhile: there is nothing more to wait for.
+            for waiting in &mut self.waiting {
+                waiting.wanted.remove(&id);
+            }
             return;
         };
         for waiting in self.waiting.iter_mut().filter(|waiting| waiting.wanted.contains(&id)) {
             waiting.begun.insert(id.clone());
         }
-        self.running.insert(id.clone());
-        let rounds = self.rounds.clone();
-        self.under_way.spawn(async move {
+        let (rounds, of) = (self.rounds.clone(), id.clone());
+        let task = self.under_way.spawn(async move {
             let refreshed = rounds.run(&vault).await;
-            (id, refreshed)
+            (of, refreshed)
         });
+        self.running.insert(id, task.id());
     }
 
     fn ended(&mut self, id: &Arc<VaultId>, refreshed: &Refreshed) {
@@ -179,12 +177,26 @@ impl Poller {
                 waiting.ended.push(refreshed.clone());
             }
         }
-        self.answer();
-        let again: Vec<Arc<VaultId>> =
-            self.waiting.iter().filter(|one| one.wanted.contains(id)).map(|_| id.clone()).collect();
-        for id in again {
-            self.start(id);
+        if self.waiting.iter().any(|one| one.wanted.contains(id)) {
+            self.start(id.clone());
         }
+        self.answer();
+    }
+
+    /// A round panicked: a failure like any other, to whoever waits for it and to the next one.
+    fn broke(&mut self, error: &JoinError) {
+        tracing::error!(%error, "a round of polling failed");
+        let Some(id) = self.running.iter().find(|(_, task)| **task == error.id()).map(|(id, _)| id.clone()) else {
+            return;
+        };
+        let told = "the round failed inside the broker, whose log says more".to_owned();
+        if let Some(vault) = self.readers.get(&id) {
+            let mut progress = vault.progress();
+            progress.failed += 1;
+            progress.last_error = Some(told.clone());
+        }
+        let refreshed = Refreshed { vault: id.origin.clone(), checked: 0, changed: 0, error: Some(told) };
+        self.ended(&id, &refreshed);
     }
 
     fn ask(&mut self, Asked { vault, answer }: Asked) {

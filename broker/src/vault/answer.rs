@@ -41,7 +41,10 @@ const REFUSALS: [&str; 6] = [
 /// Says what an error means for the object that was asked for. `now` turns a date in `Retry-After` into a pause.
 pub(crate) fn read_error(error: &azure_core::Error, now: OffsetDateTime) -> ReadError {
     if let Some(stopped) = find::<Stopped>(error) {
-        return ReadError::Malformed(stopped.to_string());
+        return match *stopped {
+            Stopped::Paused(closed) => closed.into(),
+            Stopped::ForeignOrigin | Stopped::TooLong(_) => ReadError::Malformed(stopped.to_string()),
+        };
     }
     if let Some(foreign) = find::<ForeignScope>(error) {
         return ReadError::Malformed(foreign.to_string());
@@ -176,6 +179,7 @@ mod tests {
     use azure_core::{Error, http::StatusCode};
 
     use super::*;
+    use crate::budget::Closed;
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
@@ -297,6 +301,9 @@ mod tests {
     fn what_the_transport_stops_is_named_however_deep_it_lies() {
         let stopped = Error::with_error(ErrorKind::Io, Error::new(ErrorKind::Other, Stopped::TooLong(7)), "x");
         assert_eq!(read_error(&stopped, NOW), ReadError::Malformed("it is longer than 7 bytes".to_owned()));
+        let closed = Closed { retry_after: Duration::from_secs(2), throttled: true };
+        let paused = Error::with_error(ErrorKind::Io, Error::new(ErrorKind::Other, Stopped::Paused(closed)), "x");
+        assert_eq!(read_error(&paused, NOW), closed.into());
         let foreign = Error::new(ErrorKind::Credential, ForeignScope);
         assert!(matches!(read_error(&foreign, NOW), ReadError::Malformed(_)));
     }

@@ -7,11 +7,18 @@ use std::{
 
 use azure_core::http::Url;
 
+use crate::budget::Closed;
+
 /// Told of every request once, also where its caller gave up. Called on the request's own task: must not block.
 pub trait RequestObserver: Send + Sync {
     /// One request ended, `took` after it was sent: with this status, or with none where there was no connection, no
     /// answer in time, or nobody left to wait for it.
     fn request(&self, operation: Operation, status: Option<u16>, took: Duration);
+
+    /// Asked before every request, since one call may take several: whether they are to be left unsent for now.
+    fn permitted(&self) -> Result<(), Closed> {
+        Ok(())
+    }
 }
 
 /// What a request was for.

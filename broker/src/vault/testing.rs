@@ -39,6 +39,7 @@ struct Inner {
     clock: Mutex<i64>,
     outage: Mutex<Option<ReadError>>,
     list_refused: Mutex<bool>,
+    list_breaks: Mutex<bool>,
     calls: Mutex<Vec<String>>,
     /// Reads wait here while it is empty.
     door: Semaphore,
@@ -55,6 +56,7 @@ impl FakeVault {
             clock: Mutex::new(1_000_000),
             outage: Mutex::default(),
             list_refused: Mutex::default(),
+            list_breaks: Mutex::default(),
             calls: Mutex::default(),
             door: Semaphore::new(Semaphore::MAX_PERMITS),
             arrived: watch::Sender::new(0),
@@ -112,6 +114,11 @@ impl FakeVault {
         *self.0.list_refused.lock().unwrap() = refused;
     }
 
+    /// Whether listing ends in a panic: a fault of the broker's own.
+    pub(crate) fn break_list(&self, breaks: bool) {
+        *self.0.list_breaks.lock().unwrap() = breaks;
+    }
+
     /// Reads wait from now on until [`Self::let_in`].
     pub(crate) fn shut(&self) {
         self.0.door.forget_permits(usize::MAX);
@@ -159,6 +166,8 @@ impl FakeVault {
 
     fn page(&self, number: usize) -> Result<Page, ReadError> {
         self.called("list".to_owned())?;
+        let breaks = *self.0.list_breaks.lock().unwrap();
+        assert!(!breaks, "a fault of the broker's own");
         if *self.0.list_refused.lock().unwrap() {
             return Err(ReadError::Forbidden("ForbiddenByRbac".to_owned()));
         }

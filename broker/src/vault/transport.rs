@@ -17,6 +17,7 @@ use futures::StreamExt;
 pub(crate) use http_client::local_client;
 pub use http_client::{HttpClientError, Roots, http_client};
 
+use crate::budget::Closed;
 use crate::vault::{
     observe::{Operation, RequestObserver},
     origin::Origin,
@@ -34,6 +35,9 @@ pub enum Stopped {
     /// The body goes on beyond what is read of it.
     #[error("it is longer than {0} bytes")]
     TooLong(usize),
+    /// The vault asked for a pause after the call had begun. Nothing was sent.
+    #[error("the vault is left alone for now")]
+    Paused(Closed),
 }
 
 /// An [`HttpClient`] that sends to one origin only.
@@ -68,6 +72,7 @@ impl HttpClient for Pinned {
         if !self.origin.holds(request.url()) {
             return Err(stopped(Stopped::ForeignOrigin));
         }
+        self.observer.permitted().map_err(|closed| stopped(Stopped::Paused(closed)))?;
         let mut count = Count::start(self.observer.as_ref(), Operation::of(request.url()));
         let response = self.inner.execute_request(request).await?;
         count.status = Some(u16::from(response.status()));

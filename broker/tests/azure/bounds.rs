@@ -1,6 +1,13 @@
 //! Where requests may not go, how long they may take, how much they may bring.
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -11,11 +18,15 @@ use azure_core::{
 };
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use futures::{StreamExt, TryStreamExt, stream};
-use keyward_broker::vault::{
-    ReadError, VaultReader,
-    azure::ConnectError,
-    origin::Origin,
-    transport::{MAX_OBJECT, Pinned, Roots, http_client},
+use keyward_broker::{
+    budget::Closed,
+    vault::{
+        ReadError, VaultReader,
+        azure::ConnectError,
+        observe::{Operation, RequestObserver},
+        origin::Origin,
+        transport::{MAX_OBJECT, Pinned, Roots, http_client},
+    },
 };
 use keyward_crds::azure_key_vault::Cloud;
 use serde_json::json;
@@ -75,6 +86,35 @@ async fn a_next_link_to_another_port_is_not_followed_with_the_token_or_at_all() 
     // Without the pin the token does arrive there: this is what the test above would miss if it proved nothing.
     list(&vault.origin, plain).await.unwrap();
     assert_eq!(thief.calls()[0].authorization.as_deref(), Some("Bearer kwcanary-bearer"));
+}
+
+/// Permits so many requests.
+struct Few(AtomicUsize);
+
+impl RequestObserver for Few {
+    fn request(&self, _: Operation, _: Option<u16>, _: Duration) {}
+
+    fn permitted(&self) -> Result<(), Closed> {
+        let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| Closed { retry_after: Duration::from_secs(2), throttled: true })
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_comes_between_a_challenge_and_its_answer_is_kept() {
+    let ca = Ca::new();
+    let vault = Server::start(&ca, challenging(|_| Answer::json(200, json!({"value": []})))).await;
+    let mut ca_file = NamedTempFile::new().unwrap();
+    ca_file.write_all(ca.pem().as_bytes()).unwrap();
+    let plain = Arc::new(http_client(&Roots::Only(ca_file.path().to_owned()), PATIENCE).unwrap());
+    for (permitted, sent) in [(0, 0), (1, 1)] {
+        let few = Arc::new(Few(AtomicUsize::new(permitted)));
+        let pinned = Pinned::new(plain.clone(), vault.origin.clone(), MAX_OBJECT, few);
+        let before = vault.calls().len();
+        let error = list(&vault.origin, Arc::new(pinned)).await.unwrap_err();
+        assert_eq!(error.to_string(), "the vault is left alone for now");
+        assert_eq!(vault.calls().len() - before, sent);
+    }
 }
 
 #[tokio::test]
