@@ -140,7 +140,7 @@ pub fn admit_namespace(snapshot: &Snapshot, secret: &SecretEntry, vault: &VaultE
     vault.admits_namespace(namespace, snapshot.namespace_labels(namespace)).ok_or_else(|| Denial::Namespace {
         secret: secret.shown(),
         declared_as: vault.declared_as.clone(),
-        namespace: namespace.clone(),
+        namespace: namespace.to_string(),
     })
 }
 

@@ -62,10 +62,14 @@ impl Defaults {
     }
 }
 
+/// A secret that holds, or why it does not.
+type Secret = Result<Arc<SecretEntry>, String>;
+
 /// Everything the manifests say at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    secrets: HashMap<(String, String), Result<Arc<SecretEntry>, String>>,
+    /// By namespace, then by name.
+    secrets: HashMap<Arc<str>, HashMap<Arc<str>, Secret>>,
     vaults: BTreeMap<VaultName, Declared>,
     namespaces: HashMap<String, BTreeMap<String, String>>,
     problems: Vec<Problem>,
@@ -116,14 +120,13 @@ impl Snapshot {
     }
 
     /// The secret `name` of `namespace`; `Some(Err)` is one whose manifest is invalid, with the reason.
-    pub fn secret(&self, namespace: &str, name: &str) -> Option<&Result<Arc<SecretEntry>, String>> {
-        // A borrowed pair cannot look up an owned one; names are short.
-        self.secrets.get(&(namespace.to_owned(), name.to_owned()))
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<&Secret> {
+        self.secrets.get(namespace)?.get(name)
     }
 
     /// Every secret that holds.
     pub fn secrets(&self) -> impl Iterator<Item = &Arc<SecretEntry>> {
-        self.secrets.values().filter_map(|entry| entry.as_ref().ok())
+        self.secrets.values().flat_map(HashMap::values).filter_map(|entry| entry.as_ref().ok())
     }
 
     /// What is declared of the vault `name`.
@@ -165,19 +168,24 @@ impl Snapshot {
         meta: &keyward_crds::meta::ObjectMeta,
         spec: keyward_crds::AzureKeyVaultSecretSpec,
     ) {
-        let namespace = meta.namespace.clone().unwrap_or_default();
-        let key = (namespace, meta.name.clone());
-        let object = format!("{}/{}/{}", keyward_crds::akvs::KIND, key.0, key.1);
-        if self.secrets.contains_key(&key) {
+        let namespace = self.namespace(meta.namespace.as_deref().unwrap_or_default());
+        let object = format!("{}/{namespace}/{}", keyward_crds::akvs::KIND, meta.name);
+        if self.secret(&namespace, &meta.name).is_some() {
             let reason = "another manifest read earlier has this name; remove one".to_owned();
             self.problems.push(Problem { place, object, reason });
             return;
         }
-        let entry = SecretEntry::new(meta, spec).map(Arc::new).map_err(|error| error.to_string());
+        let entry = SecretEntry::new(&namespace, meta, spec).map(Arc::new).map_err(|error| error.to_string());
         if let Err(reason) = &entry {
             self.problems.push(Problem { place, object, reason: reason.clone() });
         }
-        self.secrets.insert(key, entry);
+        let name = entry.as_ref().map_or_else(|_| meta.name.as_str().into(), |entry| Arc::clone(&entry.name));
+        self.secrets.entry(namespace).or_default().insert(name, entry);
+    }
+
+    /// The one copy of a namespace's name: thousands of secrets share it.
+    fn namespace(&self, name: &str) -> Arc<str> {
+        self.secrets.get_key_value(name).map_or_else(|| name.into(), |(known, _)| Arc::clone(known))
     }
 
     fn add_vault(
@@ -212,7 +220,9 @@ impl Snapshot {
         match &invalid.subject {
             Subject::Secret { namespace, name } => {
                 self.secrets
-                    .entry((namespace.clone(), name.clone()))
+                    .entry(self.namespace(namespace))
+                    .or_default()
+                    .entry(name.as_str().into())
                     .or_insert_with(|| Err(format!("{}: {}", invalid.place, invalid.reason)));
             }
             Subject::Vault { vault_name, .. } => {

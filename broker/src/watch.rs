@@ -20,9 +20,9 @@ pub enum Event {
     /// One secret has something new to fetch.
     Changed {
         /// Its namespace.
-        namespace: String,
+        namespace: Arc<str>,
         /// Its name.
-        name: String,
+        name: Arc<str>,
     },
     /// Anything may have changed.
     Resync(&'static str),
@@ -33,7 +33,7 @@ pub enum Event {
 pub struct Backlog {
     resync: Option<&'static str>,
     objects: HashSet<Arc<CacheKey>>,
-    secrets: VecDeque<(String, String)>,
+    secrets: VecDeque<(Arc<str>, Arc<str>)>,
 }
 
 impl Default for Backlog {

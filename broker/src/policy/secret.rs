@@ -15,9 +15,9 @@ use crate::{object::ObjectId, render::Rendering};
 #[derive(Debug)]
 pub struct SecretEntry {
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// `metadata.uid`; files have none.
     pub uid: Option<String>,
     /// `metadata.generation`; files have none.
@@ -50,7 +50,7 @@ pub enum InvalidSecret {
 
 impl SecretEntry {
     /// Checks every name once, so that nobody has to later.
-    pub fn new(meta: &ObjectMeta, spec: AzureKeyVaultSecretSpec) -> Result<Self, InvalidSecret> {
+    pub fn new(namespace: &Arc<str>, meta: &ObjectMeta, spec: AzureKeyVaultSecretSpec) -> Result<Self, InvalidSecret> {
         let named = |field| move |source| InvalidSecret::Name { field, source };
         let object = &spec.vault.object;
         let version = object.version.as_deref().filter(|version| !version.is_empty());
@@ -64,8 +64,8 @@ impl SecretEntry {
             return Err(InvalidSecret::NoContentType);
         }
         Ok(Self {
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            name: meta.name.clone(),
+            namespace: Arc::clone(namespace),
+            name: meta.name.as_str().into(),
             uid: meta.uid.clone(),
             generation: meta.generation,
             vault: VaultName::new(&spec.vault.name).map_err(named("spec.vault.name"))?,

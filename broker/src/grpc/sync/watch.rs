@@ -89,7 +89,9 @@ impl Watch {
 
 fn message(event: Event) -> WatchResponse {
     let event = match event {
-        Event::Changed { namespace, name } => watch_response::Event::Changed(SecretChanged { namespace, name }),
+        Event::Changed { namespace, name } => {
+            watch_response::Event::Changed(SecretChanged { namespace: namespace.to_string(), name: name.to_string() })
+        }
         Event::Resync(reason) => watch_response::Event::Resync(Resync { reason: reason.to_owned() }),
     };
     WatchResponse { event: Some(event) }

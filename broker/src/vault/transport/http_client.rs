@@ -9,6 +9,10 @@ use reqwest::{Certificate, redirect};
 
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// Connections kept open for the next call, and for how long: a vault is asked in bursts, at start and when it is polled.
+const IDLE_CONNECTIONS: usize = 4;
+const IDLE_FOR: Duration = Duration::from_secs(30);
+
 /// Whose certificates are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Roots {
@@ -58,6 +62,8 @@ fn bounded(roots: &Roots, timeout: Duration) -> Result<reqwest::ClientBuilder, H
         .no_proxy()
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT.min(timeout))
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .pool_idle_timeout(IDLE_FOR)
         .timeout(timeout);
     Ok(match roots {
         Roots::System => builder,
