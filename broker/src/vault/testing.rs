@@ -1,7 +1,7 @@
 //! A vault in memory for unit tests: its objects can be changed, its answers held back, its calls are counted.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -40,6 +40,8 @@ struct Inner {
     outage: Mutex<Option<ReadError>>,
     list_refused: Mutex<bool>,
     list_breaks: Mutex<bool>,
+    list_confused: Mutex<bool>,
+    broken: Mutex<BTreeSet<String>>,
     calls: Mutex<Vec<String>>,
     /// Reads wait here while it is empty.
     door: Semaphore,
@@ -57,6 +59,8 @@ impl FakeVault {
             outage: Mutex::default(),
             list_refused: Mutex::default(),
             list_breaks: Mutex::default(),
+            list_confused: Mutex::default(),
+            broken: Mutex::default(),
             calls: Mutex::default(),
             door: Semaphore::new(Semaphore::MAX_PERMITS),
             arrived: watch::Sender::new(0),
@@ -112,6 +116,21 @@ impl FakeVault {
     /// Whether listing is refused.
     pub(crate) fn refuse_list(&self, refused: bool) {
         *self.0.list_refused.lock().unwrap() = refused;
+    }
+
+    /// Whether a listing makes no sense.
+    pub(crate) fn confuse_list(&self, confused: bool) {
+        *self.0.list_confused.lock().unwrap() = confused;
+    }
+
+    /// Whether answers about an object make no sense.
+    pub(crate) fn break_object(&self, name: &str, broken: bool) {
+        let mut all = self.0.broken.lock().unwrap();
+        if broken {
+            all.insert(name.to_owned())
+        } else {
+            all.remove(name)
+        };
     }
 
     /// Whether listing ends in a panic: a fault of the broker's own.
@@ -171,6 +190,9 @@ impl FakeVault {
         if *self.0.list_refused.lock().unwrap() {
             return Err(ReadError::Forbidden("ForbiddenByRbac".to_owned()));
         }
+        if *self.0.list_confused.lock().unwrap() {
+            return Err(ReadError::Malformed("no JSON".to_owned()));
+        }
         let objects = self.0.objects.lock().unwrap();
         let listed = objects.iter().skip(number * 25).take(25).map(|(name, version)| Listed {
             name: ObjectName::new(name).unwrap(),
@@ -191,6 +213,9 @@ impl VaultReader for FakeVault {
         self.0.arrived.send_modify(|arrived| *arrived += 1);
         self.0.door.acquire().await.unwrap().forget();
         called?;
+        if self.0.broken.lock().unwrap().contains(object.name.as_str()) {
+            return Err(ReadError::Malformed("it has no value".to_owned()));
+        }
         self.answer(object, &version.ok_or(ReadError::NotFound)?)
     }
 
