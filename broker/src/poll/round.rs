@@ -23,7 +23,7 @@ use crate::{
     cache::{CacheKey, Checked, Entry, LoadError, ObjectCache, cost},
     changes::{Change, Changes},
     policy::{Snapshot, VaultId},
-    readers::OpenVault,
+    readers::{OpenVault, Readers},
     vault::{Collection, ReadError},
 };
 
@@ -94,6 +94,17 @@ impl Rounds {
         progress.changes += tally.changed;
         progress.last_error.clone_from(&error);
         Refreshed { vault: vault.id().origin.clone(), checked: tally.checked, changed: tally.changed, error }
+    }
+
+    /// Forgets what is cached of vaults that are not open any more. No round would: opened again, such a vault would be
+    /// answered for by what was true long before.
+    pub(super) async fn forget_closed(&self, readers: &Readers) {
+        let entries = self.cache.entries().into_iter().map(|(key, _)| key);
+        let cached: Vec<_> = entries.chain(self.cache.refused().into_iter().map(|(key, _)| key)).collect();
+        let open: HashSet<_> = readers.all().iter().map(|vault| Arc::clone(vault.id())).collect();
+        for key in cached.iter().filter(|key| !open.contains(&key.vault)) {
+            self.cache.forget(key).await;
+        }
     }
 
     /// What is cached of the vault and still asked for; what nobody may ask for any more is forgotten.

@@ -104,7 +104,10 @@ impl Poller {
             let readers = Arc::clone(&self.readers);
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = readers.changed() => self.look(),
+                () = readers.changed() => {
+                    self.rounds.forget_closed(&readers).await;
+                    self.look();
+                }
                 Some(asked) = self.asked.recv(), if self.waiting.len() < MAX_REFRESHES => self.ask(asked),
                 Some(ended) = self.under_way.join_next() => match ended {
                     Ok((id, refreshed)) => self.ended(&id, &refreshed),

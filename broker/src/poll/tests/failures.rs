@@ -98,3 +98,21 @@ async fn what_the_policy_admits_nobody_to_any_more_is_forgotten() {
     all.rounds.cache.settle().await;
     assert_eq!(all.rounds.cache.totals().entries, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_held_of_a_closed_vault_is_not_served_when_it_is_declared_anew() {
+    let all = fixture(400, 40).await;
+    all.value("none").await.unwrap_err();
+    let (_, stop, running) = all.poller();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    all.readers.retain(&snapshot_of(""));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    all.rounds.cache.settle().await;
+    assert_eq!((all.rounds.cache.totals().entries, all.rounds.cache.refused().len()), (0, 0));
+    all.fake.set("s7");
+    let again = all.readers.open(&testing::vault("{vaultName: acme, pollInterval: 60s}")).unwrap();
+    let served = all.rounds.cache.get(&all.key("s7"), &again).await.unwrap();
+    assert_eq!(served.entry.version.to_string(), format!("{:032x}", 2));
+    stop.cancel();
+    running.await.unwrap();
+}
