@@ -97,6 +97,35 @@ async fn a_refused_identity_counts_once_a_new_token_is_refused_too() {
     assert_eq!(all.fake.take_calls(), ["get s1", "renew", "get s1"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_no_new_token_can_confirm_is_an_outage() {
+    let all = fixture(ACME);
+    all.value("s1").await.unwrap();
+    all.fake.take_calls();
+    all.fake.outage(Some(ReadError::Forbidden("ForbiddenByRbac".into())));
+    all.fake.no_new_token();
+    assert!(matches!(all.check("s1").await, Err(LoadError::Read(ReadError::NoToken(_)))));
+    assert_eq!(all.fake.take_calls(), ["get s1", "renew"]);
+    assert_eq!(all.value("s1").await.unwrap(), "kwcanary-s1-1");
+}
+
+#[tokio::test]
+async fn a_read_that_succeeds_lifts_the_refusal_before_it() {
+    let all = fixture(ACME);
+    all.value("none").await.unwrap_err();
+    assert_eq!(all.cache.refused().len(), 1);
+    all.fake.set("none");
+    assert_eq!(all.check("none").await.unwrap(), Checked::Changed);
+    assert!(all.cache.refused().is_empty());
+}
+
+#[test]
+fn a_certificate_costs_two_requests() {
+    for (kind, requests) in [(ObjectKind::Secret, 1), (ObjectKind::Key, 1), (ObjectKind::Certificate, 2)] {
+        assert_eq!(cost(&ObjectId { kind, ..secret("s1") }), requests, "{kind}");
+    }
+}
+
 /// moka's own `insert` and `invalidate` do not stop a load that is under way: its older value lands behind them.
 #[tokio::test]
 async fn a_load_that_moka_has_under_way_outlives_an_invalidation() {
@@ -198,7 +227,8 @@ async fn a_read_that_waits_for_the_budget_is_given_up_with_its_last_caller() {
     all.fake.take_calls();
     let late = tokio::time::timeout(Duration::from_millis(100), all.value("s6")).await;
     assert!(late.is_err(), "the budget is spent");
-    advance(Duration::from_secs(60)).await;
+    // Long enough for a read that was not given up to be made.
+    tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(all.fake.take_calls(), Vec::<String>::new());
     assert!(all.value("s6").await.is_ok());
 }

@@ -27,6 +27,7 @@ use crate::{
     },
 };
 
+mod confirmation;
 mod failures;
 
 struct Fixture {

@@ -41,6 +41,8 @@ struct Inner {
     list_refused: Mutex<bool>,
     list_breaks: Mutex<bool>,
     list_confused: Mutex<bool>,
+    list_circles: Mutex<bool>,
+    no_new_token: Mutex<bool>,
     broken: Mutex<BTreeSet<String>>,
     calls: Mutex<Vec<String>>,
     /// Reads wait here while it is empty.
@@ -60,6 +62,8 @@ impl FakeVault {
             list_refused: Mutex::default(),
             list_breaks: Mutex::default(),
             list_confused: Mutex::default(),
+            list_circles: Mutex::default(),
+            no_new_token: Mutex::default(),
             broken: Mutex::default(),
             calls: Mutex::default(),
             door: Semaphore::new(Semaphore::MAX_PERMITS),
@@ -121,6 +125,16 @@ impl FakeVault {
     /// Whether a listing makes no sense.
     pub(crate) fn confuse_list(&self, confused: bool) {
         *self.0.list_confused.lock().unwrap() = confused;
+    }
+
+    /// Whether every page of a listing leads to the first.
+    pub(crate) fn circle_list(&self, circles: bool) {
+        *self.0.list_circles.lock().unwrap() = circles;
+    }
+
+    /// From now on no new token is to be had.
+    pub(crate) fn no_new_token(&self) {
+        *self.0.no_new_token.lock().unwrap() = true;
     }
 
     /// Whether answers about an object make no sense.
@@ -199,7 +213,8 @@ impl FakeVault {
             enabled: version.enabled,
             updated: OffsetDateTime::from_unix_timestamp(version.updated).ok(),
         });
-        let next = (objects.len() > (number + 1) * 25).then_some(number as u64);
+        let circles = *self.0.list_circles.lock().unwrap();
+        let next = (objects.len() > (number + 1) * 25).then_some(if circles { 0 } else { number as u64 });
         Ok(Page { items: listed.collect(), next })
     }
 }
@@ -219,13 +234,18 @@ impl VaultReader for FakeVault {
         self.answer(object, &version.ok_or(ReadError::NotFound)?)
     }
 
-    fn pages(&self, _: Collection) -> BoxStream<'_, Result<Page, ReadError>> {
-        stream::iter(0..).map(|number| self.page(number)).boxed()
+    fn pages(&self, collection: Collection) -> BoxStream<'_, Result<Page, ReadError>> {
+        match collection {
+            Collection::Secrets => stream::iter(0..).map(|number| self.page(number)).boxed(),
+            Collection::Keys => {
+                stream::once(async { self.called("list keys".to_owned()).map(|()| Page::default()) }).boxed()
+            }
+        }
     }
 
     async fn renew(&self) -> bool {
         self.0.calls.lock().unwrap().push("renew".to_owned());
-        true
+        !*self.0.no_new_token.lock().unwrap()
     }
 }
 

@@ -78,6 +78,15 @@ async fn a_listing_that_makes_no_sense_is_not_asked_for_again_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_listing_that_goes_round_in_circles_ends_at_once_and_confirms_nothing() {
+    let all = fixture(400, 400).await;
+    all.fake.circle_list(true);
+    let (refreshed, made) = all.round().await;
+    assert_eq!((refreshed.checked, made.len()), (0, 2));
+    assert!(refreshed.error.unwrap().contains("circles"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_held_is_compared_once_even_where_a_read_of_it_failed() {
     let all = fixture(400, 40).await;
     all.fake.set("s7");
