@@ -138,6 +138,12 @@ impl Gate {
         self.state().bucket.debit(1, Instant::now());
     }
 
+    /// Whether nothing that still counts would be forgotten with it: nothing is spent, and no pause holds.
+    pub fn is_rested(&self) -> bool {
+        let status = self.status();
+        status.left == status.capacity && status.retry_after.is_none()
+    }
+
     /// A moment's view.
     pub fn status(&self) -> GateStatus {
         let now = Instant::now();

@@ -234,7 +234,7 @@ impl ObjectCache {
         let (cache, key, vault) = (self.clone(), key.clone(), Arc::clone(vault));
         async move {
             match read(&vault, &key.object, class, &waiting).await {
-                Ok(entry) => Ok(cache.land(key, entry).await),
+                Ok(entry) => Ok(cache.land(key, entry, &vault.settings()).await),
                 Err(error) => {
                     cache.turn_away(key, &error).await;
                     Err(error)
@@ -243,10 +243,11 @@ impl ObjectCache {
         }
     }
 
-    /// Keeps what was read, unless what is held is newer, and returns what is held then.
-    async fn land(&self, key: CacheKey, read: Entry) -> Arc<Entry> {
+    /// Keeps what was read, unless what is held is newer and may still be served, and returns what is held then.
+    async fn land(&self, key: CacheKey, read: Entry, vault: &VaultEntry) -> Arc<Entry> {
         if let Some(held) = self.entries.get(&key).await
             && held.is_newer_than(&read)
+            && held.freshness(vault, Instant::now()) != Freshness::TooOld
         {
             // A replica of the vault that lags behind, most likely: the object itself never goes back.
             self.counters.older.fetch_add(1, Ordering::Relaxed);
@@ -273,13 +274,13 @@ fn is_refusal(error: &LoadError) -> bool {
 
 /// Reads one object through its vault's gate. A refusal of the identity counts once it is confirmed with a new token.
 async fn read(vault: &OpenVault, object: &ObjectId, class: Class, waiting: &Passengers) -> Result<Entry, LoadError> {
-    let began = Instant::now();
-    let mut answer = read_once(vault, object, class, waiting).await?;
+    let (mut began, mut answer) = read_once(vault, object, class, waiting).await?;
     if let Err(ReadError::Forbidden(reason)) = &answer {
-        answer = if vault.renew().await {
+        (began, answer) = if vault.renew().await {
             read_once(vault, object, class, waiting).await?
         } else {
-            Err(ReadError::NoToken(format!("the vault refuses the one in use ({reason}), and no new one is to be had")))
+            let told = format!("the vault refuses the one in use ({reason}), and no new one is to be had");
+            (began, Err(ReadError::NoToken(told)))
         };
     }
     let raw = answer?;
@@ -290,12 +291,13 @@ async fn read(vault: &OpenVault, object: &ObjectId, class: Class, waiting: &Pass
     Ok(Entry::new(version, attributes, stamp, object, began))
 }
 
+/// One call, and when it began: after whatever wait for the budget.
 async fn read_once(
     vault: &OpenVault,
     object: &ObjectId,
     class: Class,
     waiting: &Passengers,
-) -> Result<Result<RawObject, ReadError>, LoadError> {
+) -> Result<(Instant, Result<RawObject, ReadError>), LoadError> {
     // A call that was sent is not taken back. One that still waits for the budget is, once nobody wants it.
     let permit = tokio::select! {
         permit = vault.gate().admit(class, cost(object)) => permit,
@@ -303,11 +305,12 @@ async fn read_once(
     };
     let permit = match permit {
         Ok(permit) => permit,
-        Err(closed) => return Ok(Err(closed.into())),
+        Err(closed) => return Ok((Instant::now(), Err(closed.into()))),
     };
+    let began = Instant::now();
     let answer = vault.reader().read(object).await;
     permit.settle(&answer);
-    Ok(answer)
+    Ok((began, answer))
 }
 
 /// Requests that one read takes.

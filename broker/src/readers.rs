@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::{
     budget::{Closed, Gate},
     metrics::Metrics,
-    policy::{Declared, Snapshot, VaultEntry, VaultId},
+    policy::{Declared, DefaultAccess, Snapshot, VaultEntry, VaultId},
     poll::Progress,
     vault::{
         ReadError, VaultReader,
@@ -111,13 +111,21 @@ pub struct Readers {
     opener: Box<dyn Open>,
     metrics: Arc<Metrics>,
     open: Mutex<HashMap<Arc<VaultId>, Arc<OpenVault>>>,
+    /// The budget is the vault's, whoever reads it, and outlives its being open: a pause that it asked for still holds.
+    gates: Mutex<HashMap<Origin, Arc<Gate>>>,
     changed: Notify,
 }
 
 impl Readers {
     /// None open yet.
     pub fn new(opener: impl Open + 'static, metrics: Arc<Metrics>) -> Self {
-        Self { opener: Box::new(opener), metrics, open: Mutex::default(), changed: Notify::new() }
+        Self {
+            opener: Box::new(opener),
+            metrics,
+            open: Mutex::default(),
+            gates: Mutex::default(),
+            changed: Notify::new(),
+        }
     }
 
     /// The vault, opened if it is not.
@@ -130,9 +138,7 @@ impl Readers {
         if open.len() >= MAX_OPEN {
             return Err(ReadError::Unreachable(format!("{MAX_OPEN} vaults are open already; declare fewer")));
         }
-        // The budget is the vault's, whoever reads it.
-        let other = open.values().find(|other| other.id.origin == id.origin);
-        let gate = other.map_or_else(|| Gate::new(vault.budget), |other| Arc::clone(&other.gate));
+        let gate = self.gate(vault);
         let observer = Arc::new(VaultObserver {
             requests: Requests::default(),
             metrics: Arc::clone(&self.metrics),
@@ -176,12 +182,14 @@ impl Readers {
             Declared::Valid(entry) => Some(Arc::clone(entry)),
             Declared::Invalid(_) => None,
         });
-        let names: HashSet<_> = snapshot.secrets().map(|secret| &secret.vault).collect();
+        let open_to_all = snapshot.defaults().access == DefaultAccess::Allow;
+        let names: HashSet<_> = snapshot.secrets().filter(|_| open_to_all).map(|secret| &secret.vault).collect();
         let undeclared = names
             .into_iter()
             .filter(|name| snapshot.vault(name).is_none())
-            .map(|name| Arc::new(VaultEntry::undeclared(name, snapshot.defaults())));
-        // A declared vault wins over an undeclared name for the same one.
+            .map(|name| Arc::new(VaultEntry::undeclared(name, snapshot.defaults())))
+            // A declared vault wins over an undeclared name for the same one.
+            .filter(|vault| snapshot.vault_at(&vault.origin).is_none());
         let used: HashMap<Arc<VaultId>, Arc<VaultEntry>> =
             undeclared.chain(declared).map(|vault| (Arc::clone(&vault.id), vault)).collect();
         self.lock().retain(|id, open| {
@@ -190,10 +198,28 @@ impl Readers {
             open.settings.store(Arc::clone(vault));
             true
         });
+        self.forget_gates();
         self.changed.notify_one();
+    }
+
+    /// The gate of the vault, as it was left if it was open before.
+    fn gate(&self, vault: &VaultEntry) -> Arc<Gate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry(vault.origin.clone()).or_insert_with(|| Gate::new(vault.budget));
+        gate.set_budget(vault.budget);
+        Arc::clone(gate)
+    }
+
+    /// Forgets the gates that nobody uses and that are as new.
+    fn forget_gates(&self) {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.retain(|_, gate| Arc::strong_count(gate) > 1 || !gate.is_rested());
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<VaultId>, Arc<OpenVault>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,7 +103,8 @@ impl Entry {
 
     /// Whether this is certainly of a later version than `other`: stamps are whole seconds.
     pub(super) fn is_newer_than(&self, other: &Self) -> bool {
-        self.version != other.version && self.attributes.created > other.attributes.created
+        let created = self.attributes.created.zip(other.attributes.created);
+        self.version != other.version && created.is_some_and(|(own, other)| own > other)
     }
 
     /// Estimated bytes of memory.
@@ -160,6 +161,9 @@ mod tests {
     #[test]
     fn only_a_later_creation_makes_a_version_newer() {
         assert!(entry('b', 2).is_newer_than(&entry('a', 1)));
+        let undated = Entry { attributes: Attributes::default(), ..entry('c', 0) };
+        assert!(!entry('b', 2).is_newer_than(&undated), "who does not say when it was made is not older");
+        assert!(!undated.is_newer_than(&entry('b', 2)));
         for (held, read) in [(('b', 1), ('a', 1)), (('a', 1), ('b', 2)), (('a', 2), ('a', 1))] {
             assert!(!entry(held.0, held.1).is_newer_than(&entry(read.0, read.1)), "{held:?} {read:?}");
         }

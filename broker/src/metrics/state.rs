@@ -1,5 +1,6 @@
 //! What is read from the broker's parts when it is scraped.
 
+mod identities;
 mod vaults;
 
 use std::{
@@ -15,7 +16,6 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
-use time::OffsetDateTime;
 
 use super::series::{self, Kind, Series};
 use crate::{cache::ObjectCache, policy::Snapshot, readers::Readers, vault::azure::AzureVaults};
@@ -50,7 +50,13 @@ impl fmt::Debug for State {
 
 impl Collector for State {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let parts = [self.cache(), self.manifests(), vaults::samples(self), self.identities(), self.tls()];
+        let parts = [
+            self.cache(),
+            self.manifests(),
+            vaults::samples(self),
+            identities::samples(self.azure.identities()),
+            self.tls(),
+        ];
         for (series, samples) in parts.into_iter().flatten() {
             let kind = if series.kind == Kind::Counter { MetricType::Counter } else { MetricType::Gauge };
             let mut encoder = encoder.encode_descriptor(series.name, series.help, None, kind)?;
@@ -88,24 +94,6 @@ impl State {
             one(&series::SECRETS, snapshot.secrets().count() as u64),
             one(&series::MANIFEST_PROBLEMS, snapshot.problems().len() as u64),
         ]
-    }
-
-    fn identities(&self) -> Vec<Samples> {
-        let (mut ages, mut expiries, mut sign_ins) = (Vec::new(), Vec::new(), Vec::new());
-        let now = OffsetDateTime::now_utc();
-        for identity in self.azure.identities() {
-            let name = identity.named.to_string();
-            if let Some(fetched) = identity.token_fetched {
-                ages.push((vec![name.clone()], (now - fetched).as_seconds_f64().max(0.0)));
-            }
-            if let Some(expires) = identity.token_expires {
-                expiries.push((vec![name.clone()], number(expires.unix_timestamp().unsigned_abs())));
-            }
-            for (outcome, count) in [("ok", identity.sign_ins), ("failed", identity.failures)] {
-                sign_ins.push((vec![name.clone(), outcome.to_owned()], number(count)));
-            }
-        }
-        vec![(&series::TOKEN_AGE, ages), (&series::TOKEN_EXPIRY, expiries), (&series::SIGN_INS, sign_ins)]
     }
 
     fn tls(&self) -> Vec<Samples> {

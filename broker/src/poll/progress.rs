@@ -20,6 +20,8 @@ pub struct Progress {
     pub ended_well: u64,
     /// Rounds that did not.
     pub failed: u64,
+    /// Of these, the last ones.
+    pub(super) failed_in_a_row: u32,
     /// Changes that they found.
     pub changes: u64,
     pub(super) secrets: Learned,
@@ -28,6 +30,12 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// A round did not end well.
+    pub(super) fn fail(&mut self) {
+        self.failed += 1;
+        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+    }
+
     /// What was learned of `collection`.
     pub(super) fn learned(&mut self, collection: Collection) -> &mut Learned {
         match collection {

@@ -1,7 +1,7 @@
 //! One comparison of everything that is cached of one vault.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -23,7 +23,7 @@ use crate::{
     cache::{CacheKey, Checked, Entry, LoadError, ObjectCache, cost},
     changes::{Change, Changes},
     policy::{Snapshot, VaultId},
-    readers::OpenVault,
+    readers::{OpenVault, Readers},
     vault::{Collection, ReadError},
 };
 
@@ -52,7 +52,17 @@ struct Watched {
 struct Tally {
     checked: u64,
     changed: u64,
-    error: Option<LoadError>,
+    /// The last one, with its object.
+    error: Option<String>,
+    /// The vault is to be left alone.
+    over: bool,
+}
+
+impl Tally {
+    fn fail(&mut self, what: &str, error: &LoadError) {
+        self.over |= ends_round(error);
+        self.error = Some(format!("{what}: {error}"));
+    }
 }
 
 impl Rounds {
@@ -64,36 +74,51 @@ impl Rounds {
         let (keys, rest): (Vec<_>, _) = watched.into_iter().partition(|one| one.key.object.kind == ObjectKind::Key);
         for (collection, objects) in [(Collection::Secrets, rest), (Collection::Keys, keys)] {
             // A vault that is down for one collection is down for the other.
-            if objects.is_empty() || tally.error.as_ref().is_some_and(ends_round) {
+            if objects.is_empty() || tally.over {
                 continue;
             }
             match self.listing(vault, collection, &objects).await {
                 Ok(listing) => self.compare(vault, objects, listing.as_ref(), began, &mut tally).await,
-                Err(error) => tally.error = Some(error.into()),
+                Err(error) => tally.fail("its listing", &error.into()),
             }
         }
-        let error = tally.error.map(|error| error.to_string());
+        let error = tally.error;
         let mut progress = vault.progress();
         if error.is_none() {
             (progress.checked, progress.checked_at) = (Some(began), Some(began_at));
             progress.ended_well += 1;
+            progress.failed_in_a_row = 0;
         } else {
-            progress.failed += 1;
+            progress.fail();
         }
         progress.changes += tally.changed;
         progress.last_error.clone_from(&error);
         Refreshed { vault: vault.id().origin.clone(), checked: tally.checked, changed: tally.changed, error }
     }
 
+    /// Forgets what is cached of vaults that are not open any more. No round would: opened again, such a vault would be
+    /// answered for by what was true long before.
+    pub(super) async fn forget_closed(&self, readers: &Readers) {
+        let entries = self.cache.entries().into_iter().map(|(key, _)| key);
+        let cached: Vec<_> = entries.chain(self.cache.refused().into_iter().map(|(key, _)| key)).collect();
+        let open: HashSet<_> = readers.all().iter().map(|vault| Arc::clone(vault.id())).collect();
+        for key in cached.iter().filter(|key| !open.contains(&key.vault)) {
+            self.cache.forget(key).await;
+        }
+    }
+
     /// What is cached of the vault and still asked for; what nobody may ask for any more is forgotten.
     async fn watched(&self, id: &VaultId, now: Instant) -> Vec<Watched> {
         let wanted = wanted(&self.snapshot.load(), id);
-        let of_vault = |key: &CacheKey| *key.vault == *id;
-        let held = self.cache.entries().into_iter().filter(|(key, _)| of_vault(key)).map(|(key, entry)| {
+        let entries: HashMap<_, _> = self.cache.entries().into_iter().filter(|(key, _)| *key.vault == *id).collect();
+        let mut refused = self.cache.refused();
+        // What is held and could not be read once is compared by what is held.
+        refused.retain(|(key, _)| *key.vault == *id && !entries.contains_key(key));
+        let held = entries.into_iter().map(|(key, entry)| {
             let overdue = entry.since_read(now) > self.reread_after.mul_f64(share(&key));
             Watched { key, known: Known::Held { stamp: entry.stamp, overdue }, entry: Some(entry) }
         });
-        let refused = self.cache.refused().into_iter().filter(|(key, _)| of_vault(key)).map(|(key, error)| {
+        let refused = refused.into_iter().map(|(key, error)| {
             let known = Known::Refused(if let LoadError::Read(error) = error { Some(error) } else { None });
             Watched { key, known, entry: None }
         });
@@ -128,7 +153,13 @@ impl Rounds {
                 vault.progress().last_choice = Some(Choice::Read);
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                // A vault that is down may be listed again later. From this one the objects' own answers are left.
+                if matches!(error, ReadError::Malformed(_)) {
+                    vault.progress().learned(collection).refuse(Instant::now());
+                }
+                Err(error)
+            }
         }
     }
 
@@ -164,9 +195,8 @@ impl Rounds {
                     self.changes.tell(Change::Object(key));
                 }
                 Err(error) => {
-                    let ends = ends_round(&error);
-                    tally.error = Some(error);
-                    if ends {
+                    tally.fail(&format!("{} `{}`", key.object.kind, key.object.name), &error);
+                    if tally.over {
                         return;
                     }
                 }
@@ -179,11 +209,11 @@ impl Rounds {
     }
 }
 
-/// Every key of the vault that a manifest asks for.
+/// Every key of the vault that a manifest asks for and a declaration admits.
 fn wanted(snapshot: &Snapshot, id: &VaultId) -> HashSet<CacheKey> {
     let of_vault = snapshot.secrets().filter_map(|secret| {
-        let vault = authz::vault_of(snapshot, secret).ok()?;
-        (*vault.id == *id).then(|| CacheKey::of(secret, &vault))
+        let grant = authz::grant(snapshot, secret).ok()?;
+        (*grant.vault.id == *id).then(|| CacheKey::of(secret, &grant.vault))
     });
     of_vault.collect()
 }

@@ -24,7 +24,8 @@ use crate::{
     vault::origin::Origin,
 };
 
-/// A round that did not end is tried again after this, unless the vault is left alone for longer or polled more often.
+/// A round that did not end is tried again after this, unless the vault is left alone for longer or polled more often;
+/// twice as late each time, so that one object that makes no sense does not have its whole vault polled for ever.
 const RETRY: Duration = Duration::from_secs(10);
 /// Operators who may wait at once.
 const MAX_REFRESHES: usize = 16;
@@ -103,7 +104,10 @@ impl Poller {
             let readers = Arc::clone(&self.readers);
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = readers.changed() => self.look(),
+                () = readers.changed() => {
+                    self.rounds.forget_closed(&readers).await;
+                    self.look();
+                }
                 Some(asked) = self.asked.recv(), if self.waiting.len() < MAX_REFRESHES => self.ask(asked),
                 Some(ended) = self.under_way.join_next() => match ended {
                     Ok((id, refreshed)) => self.ended(&id, &refreshed),
@@ -192,7 +196,7 @@ impl Poller {
         let told = "the round failed inside the broker, whose log says more".to_owned();
         if let Some(vault) = self.readers.get(&id) {
             let mut progress = vault.progress();
-            progress.failed += 1;
+            progress.fail();
             progress.last_error = Some(told.clone());
         }
         let refreshed = Refreshed { vault: id.origin.clone(), checked: 0, changed: 0, error: Some(told) };
@@ -230,7 +234,8 @@ impl Poller {
 }
 
 fn after_failure(vault: &OpenVault) -> Instant {
-    let pause = vault.gate().status().retry_after.unwrap_or(RETRY);
+    let again = vault.progress().failed_in_a_row.saturating_sub(1);
+    let pause = vault.gate().status().retry_after.unwrap_or(RETRY.saturating_mul(1 << again.min(16)));
     Instant::now() + pause.min(vault.settings().poll_interval).max(Duration::from_millis(100))
 }
 

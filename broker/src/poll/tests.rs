@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+mod confirmation;
+mod failures;
+
 struct Fixture {
     fake: FakeVault,
     vault: Arc<OpenVault>,
@@ -40,6 +43,10 @@ fn snapshot_of(text: &str) -> Snapshot {
 
 /// Manifests of the vault and of a secret for each of `names`.
 fn snapshot(names: &[String]) -> Snapshot {
+    snapshot_of(&manifests_of(names))
+}
+
+fn manifests_of(names: &[String]) -> String {
     let vault = "apiVersion: keyward.dev/v1alpha1\nkind: AzureKeyVault\nmetadata: {name: test}\n\
                  spec: {vaultName: acme, pollInterval: 60s, namespaces: {names: [shop]}}\n";
     let secrets = names.iter().map(|name| {
@@ -48,8 +55,7 @@ fn snapshot(names: &[String]) -> Snapshot {
              spec: {{vault: {{name: acme, object: {{name: {name}, type: secret}}}}}}\n"
         )
     });
-    let text: String = std::iter::once(vault.to_owned()).chain(secrets).collect();
-    snapshot_of(&text)
+    std::iter::once(vault.to_owned()).chain(secrets).collect()
 }
 
 /// A vault of `size` secrets, of which `used` were read already.
@@ -197,8 +203,8 @@ async fn a_pinned_version_is_checked_by_its_own_read() {
         "apiVersion: spv.no/v1\nkind: AzureKeyVaultSecret\nmetadata: {{name: pinned, namespace: shop}}\n\
          spec: {{vault: {{name: acme, object: {{name: s7, type: secret, version: '{version}'}}}}}}\n"
     );
-    let vault =
-        "---\napiVersion: keyward.dev/v1alpha1\nkind: AzureKeyVault\nmetadata: {name: test}\nspec: {vaultName: acme}\n";
+    let vault = "---\napiVersion: keyward.dev/v1alpha1\nkind: AzureKeyVault\nmetadata: {name: test}\n\
+         spec: {vaultName: acme, namespaces: {names: [shop]}}\n";
     let read = manifests::read("f", &format!("{manifest}{vault}"));
     all.rounds.snapshot.store(Arc::new(Snapshot::build(testing::defaults(DefaultAccess::Deny), read)));
     let key = CacheKey {
@@ -270,47 +276,6 @@ async fn rounds_come_within_the_interval_and_soon_after_a_failure() {
     assert!(matches!(seen[..], [59..=61, 119..=121, ..]), "{seen:?}");
     let after = seen.iter().find(|at| **at >= 205).unwrap();
     assert!(*after <= 236, "the vault is back, and found to be within the longest pause: {seen:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_round_that_panics_ends_for_those_who_wait_and_is_tried_again_after_a_while() {
-    let all = fixture(400, 40).await;
-    let (refresher, stop, running) = all.poller();
-    all.fake.break_list(true);
-    let refreshed = refresher.refresh(None).await;
-    assert!(matches!(&refreshed[..], [Refreshed { error: Some(_), .. }]), "{refreshed:?}");
-    assert_eq!(all.vault.progress().failed, 1);
-    all.fake.take_calls();
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    let calls = all.fake.take_calls().len();
-    assert!((1..=10).contains(&calls), "tried again, and not in a loop: {calls}");
-    all.fake.break_list(false);
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(all.vault.progress().ended_well > 0);
-    stop.cancel();
-    running.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_operator_is_not_left_waiting_for_a_vault_that_was_closed_meanwhile() {
-    let all = fixture(400, 1).await;
-    let (refresher, stop, running) = all.poller();
-    all.fake.shut();
-    let ask = || {
-        let refresher = refresher.clone();
-        tokio::spawn(async move { refresher.refresh(None).await })
-    };
-    let first = ask();
-    all.fake.arrived(2).await;
-    let second = ask();
-    tokio::task::yield_now().await;
-    all.readers.retain(&snapshot_of(""));
-    all.fake.let_in(2);
-    assert_eq!(first.await.unwrap().len(), 1);
-    let second = tokio::time::timeout(Duration::from_secs(60), second).await;
-    assert_eq!(second.expect("an answer").unwrap(), []);
-    stop.cancel();
-    running.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! A vault in memory for unit tests: its objects can be changed, its answers held back, its calls are counted.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -40,6 +40,10 @@ struct Inner {
     outage: Mutex<Option<ReadError>>,
     list_refused: Mutex<bool>,
     list_breaks: Mutex<bool>,
+    list_confused: Mutex<bool>,
+    list_circles: Mutex<bool>,
+    no_new_token: Mutex<bool>,
+    broken: Mutex<BTreeSet<String>>,
     calls: Mutex<Vec<String>>,
     /// Reads wait here while it is empty.
     door: Semaphore,
@@ -57,6 +61,10 @@ impl FakeVault {
             outage: Mutex::default(),
             list_refused: Mutex::default(),
             list_breaks: Mutex::default(),
+            list_confused: Mutex::default(),
+            list_circles: Mutex::default(),
+            no_new_token: Mutex::default(),
+            broken: Mutex::default(),
             calls: Mutex::default(),
             door: Semaphore::new(Semaphore::MAX_PERMITS),
             arrived: watch::Sender::new(0),
@@ -112,6 +120,31 @@ impl FakeVault {
     /// Whether listing is refused.
     pub(crate) fn refuse_list(&self, refused: bool) {
         *self.0.list_refused.lock().unwrap() = refused;
+    }
+
+    /// Whether a listing makes no sense.
+    pub(crate) fn confuse_list(&self, confused: bool) {
+        *self.0.list_confused.lock().unwrap() = confused;
+    }
+
+    /// Whether every page of a listing leads to the first.
+    pub(crate) fn circle_list(&self, circles: bool) {
+        *self.0.list_circles.lock().unwrap() = circles;
+    }
+
+    /// From now on no new token is to be had.
+    pub(crate) fn no_new_token(&self) {
+        *self.0.no_new_token.lock().unwrap() = true;
+    }
+
+    /// Whether answers about an object make no sense.
+    pub(crate) fn break_object(&self, name: &str, broken: bool) {
+        let mut all = self.0.broken.lock().unwrap();
+        if broken {
+            all.insert(name.to_owned())
+        } else {
+            all.remove(name)
+        };
     }
 
     /// Whether listing ends in a panic: a fault of the broker's own.
@@ -171,13 +204,17 @@ impl FakeVault {
         if *self.0.list_refused.lock().unwrap() {
             return Err(ReadError::Forbidden("ForbiddenByRbac".to_owned()));
         }
+        if *self.0.list_confused.lock().unwrap() {
+            return Err(ReadError::Malformed("no JSON".to_owned()));
+        }
         let objects = self.0.objects.lock().unwrap();
         let listed = objects.iter().skip(number * 25).take(25).map(|(name, version)| Listed {
             name: ObjectName::new(name).unwrap(),
             enabled: version.enabled,
             updated: OffsetDateTime::from_unix_timestamp(version.updated).ok(),
         });
-        let next = (objects.len() > (number + 1) * 25).then_some(number as u64);
+        let circles = *self.0.list_circles.lock().unwrap();
+        let next = (objects.len() > (number + 1) * 25).then_some(if circles { 0 } else { number as u64 });
         Ok(Page { items: listed.collect(), next })
     }
 }
@@ -191,16 +228,24 @@ impl VaultReader for FakeVault {
         self.0.arrived.send_modify(|arrived| *arrived += 1);
         self.0.door.acquire().await.unwrap().forget();
         called?;
+        if self.0.broken.lock().unwrap().contains(object.name.as_str()) {
+            return Err(ReadError::Malformed("it has no value".to_owned()));
+        }
         self.answer(object, &version.ok_or(ReadError::NotFound)?)
     }
 
-    fn pages(&self, _: Collection) -> BoxStream<'_, Result<Page, ReadError>> {
-        stream::iter(0..).map(|number| self.page(number)).boxed()
+    fn pages(&self, collection: Collection) -> BoxStream<'_, Result<Page, ReadError>> {
+        match collection {
+            Collection::Secrets => stream::iter(0..).map(|number| self.page(number)).boxed(),
+            Collection::Keys => {
+                stream::once(async { self.called("list keys".to_owned()).map(|()| Page::default()) }).boxed()
+            }
+        }
     }
 
     async fn renew(&self) -> bool {
         self.0.calls.lock().unwrap().push("renew".to_owned());
-        true
+        !*self.0.no_new_token.lock().unwrap()
     }
 }
 
