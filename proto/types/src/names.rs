@@ -64,24 +64,25 @@ impl ObjectName {
     }
 }
 
-/// A version: 32 lower-case hexadecimal digits.
+/// A version: 32 lower-case hexadecimal digits, kept in place: every cached object has one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectVersion(String);
+pub struct ObjectVersion([u8; 32]);
 
 impl ObjectVersion {
     /// Folds to lower case and checks.
     pub fn new(version: &str) -> Result<Self, InvalidName> {
-        let valid = version.len() == 32 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if valid {
-            Ok(Self(version.to_ascii_lowercase()))
-        } else {
-            Err(InvalidName::new("version", "32 hexadecimal digits", version))
+        match <[u8; 32]>::try_from(version.as_bytes()) {
+            Ok(digits) if digits.iter().all(u8::is_ascii_hexdigit) => {
+                Ok(Self(digits.map(|digit| digit.to_ascii_lowercase())))
+            }
+            _ => Err(InvalidName::new("version", "32 hexadecimal digits", version)),
         }
     }
 
     /// The version, lower case.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Hexadecimal digits are text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
