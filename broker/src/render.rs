@@ -49,9 +49,9 @@ pub fn parse(raw: &RawBody) -> Result<Object, RenderError> {
             if twin.value.len() > MAX_BYTES {
                 return Err(RenderError::TooLarge);
             }
-            Ok(Object::Certificate(certificate::from_twin(leaf, twin)?))
+            Ok(Object::Certificate(Box::new(certificate::from_twin(leaf, twin)?)))
         }
-        RawBody::Key(key) => Ok(Object::Key(jwk::public_key(key)?)),
+        RawBody::Key(key) => Ok(Object::Key(Box::new(jwk::public_key(key)?))),
     }
 }
 

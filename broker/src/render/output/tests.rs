@@ -50,7 +50,7 @@ fn chain() -> String {
 }
 
 fn key() -> Object {
-    Object::Key(PublicKey { pem: "pem".to_owned(), jwk: "jwk".to_owned() })
+    Object::Key(Box::new(PublicKey { pem: "pem".to_owned(), jwk: "jwk".to_owned() }))
 }
 
 #[test]

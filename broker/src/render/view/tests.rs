@@ -60,7 +60,7 @@ fn a_certificate_is_given_in_its_parts() {
 
 #[test]
 fn a_certificate_lacks_what_the_vault_does_not_hold() {
-    let object = Object::Certificate(Certificate { chain: "chain".to_owned(), root: None, key: None });
+    let object = Object::Certificate(Box::new(Certificate { chain: "chain".to_owned(), root: None, key: None }));
     let spec = spec("certificate", "", "");
     assert_eq!(shown(&object, &spec, Some("ca.crt")), Err(RenderError::NoRoot));
     assert_eq!(shown(&object, &spec, Some("tls.key")), Err(RenderError::NoPrivateKey));
@@ -68,7 +68,7 @@ fn a_certificate_lacks_what_the_vault_does_not_hold() {
 
 #[test]
 fn a_key_is_given_as_pem_or_jwk() {
-    let object = Object::Key(PublicKey { pem: "pem".to_owned(), jwk: "jwk".to_owned() });
+    let object = Object::Key(Box::new(PublicKey { pem: "pem".to_owned(), jwk: "jwk".to_owned() }));
     let spec = spec("key", "", "");
     assert_eq!(shown(&object, &spec, None).as_deref(), Ok("pem"));
     assert_eq!(shown(&object, &spec, Some("jwk")).as_deref(), Ok("jwk"));
