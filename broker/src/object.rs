@@ -83,7 +83,8 @@ pub struct RawSecret {
     pub content_type: Option<String>,
 }
 
-/// An object parsed once per version; views of it (a query, transforms, a data map) are cheap.
+/// An object parsed once per version; views of it (a query, transforms, a data map) are cheap. Most are secrets, and
+/// thousands of them are held: none takes the room of a certificate.
 #[derive(Debug)]
 pub enum Object {
     /// A secret's value.

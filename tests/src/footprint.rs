@@ -1,8 +1,8 @@
 //! What the broker takes while it holds many objects and nobody asks. `cargo bench-footprint` runs it.
 //!
 //! Two brokers: one with a vault and no secret in its manifests, for what is there without any object, and one with all of
-//! them, whose memory is looked at before its first read, after it has read everything, and after a while of idleness in
-//! which its processor time counts.
+//! them, whose memory is looked at before its first read, after it has read everything, after a poll, and after a while of
+//! idleness in which its processor time counts.
 
 mod memory;
 mod processor;
@@ -50,17 +50,32 @@ pub async fn run(workload: Workload) -> anyhow::Result<Report> {
     let asker = shop.asker("checkout-1").await?;
     asker.warm(VAULT, workload.objects).await?;
     drop(asker);
-    let held = shop.status().await?.totals.map(|totals| totals.entries);
-    ensure!(held == Some(workload.objects as u64), "the broker holds {held:?} objects");
+    let url = shop.stand.emulator.vault_url(VAULT);
+    let held = shop.metric("keyward_vault_objects", &url).await?;
+    ensure!(held.is_some_and(|held| held.to_string() == workload.objects.to_string()), "the broker holds {held:?}");
     sleep(SETTLING).await;
     let filled = Memory::of(process)?;
+    let polled = shop.refresh().await?;
+    ensure!(polled.iter().all(|vault| vault.error.is_empty()), "a poll failed: {polled:?}");
+    sleep(SETTLING).await;
+    let polled = Memory::of(process)?;
 
     shop.stand.emulator.reset_calls();
     let idle_cpu = processor::used(process, workload.idle).await?;
     let calls = shop.stand.emulator.calls().total();
     let idled = Memory::of(process)?;
     shop.stand.broker.stop().await?;
-    Ok(Report { objects: workload.objects, base, declared, filled, idled, idle: workload.idle, idle_cpu, calls })
+    Ok(Report {
+        objects: workload.objects,
+        base,
+        declared,
+        filled,
+        polled,
+        idled,
+        idle: workload.idle,
+        idle_cpu,
+        calls,
+    })
 }
 
 async fn open(workload: &Workload, used: usize) -> anyhow::Result<Shop> {

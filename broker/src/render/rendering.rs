@@ -31,6 +31,6 @@ impl Rendering {
 impl From<AzureKeyVaultSecretSpec> for Rendering {
     fn from(spec: AzureKeyVaultSecretSpec) -> Self {
         let object = &spec.vault.object;
-        Self { object_type: object.object_type, content_type: object.content_type, output: spec.output.map(Box::new) }
+        Self { object_type: object.object_type, content_type: object.content_type, output: spec.output }
     }
 }

@@ -19,8 +19,9 @@ pub const VERSIONS: [&str; 4] = ["v1alpha1", "v1", "v2alpha1", "v2beta1"];
 pub struct AzureKeyVaultSecretSpec {
     /// Where the object is.
     pub vault: VaultSpec,
-    /// What to write into the cluster; absent where only environment injection is wanted.
-    pub output: Option<OutputSpec>,
+    /// What to write into the cluster; absent where only environment injection is wanted. Most have none and should not
+    /// hold its room.
+    pub output: Option<Box<OutputSpec>>,
 }
 
 /// `spec.vault`.

@@ -11,6 +11,7 @@ use keyward_tests::{
 /// Measures what the broker takes while it holds many objects and nobody asks: memory and processor time. Exit code 1
 /// when either is more than it may be
 #[derive(Parser)]
+#[allow(clippy::doc_markdown, reason = "the comments become the text of --help")]
 #[command(name = "cargo bench-footprint", bin_name = "cargo bench-footprint")]
 struct Args {
     /// Objects, each with its AzureKeyVaultSecret
