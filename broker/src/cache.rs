@@ -193,6 +193,11 @@ impl ObjectCache {
         self.refusals.lift(key).await;
     }
 
+    /// Whether there is an entry, fresh or not.
+    pub fn holds(&self, key: &CacheKey) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Every entry, in no order.
     pub fn entries(&self) -> Vec<(Arc<CacheKey>, Arc<Entry>)> {
         self.entries.iter().collect()

@@ -23,6 +23,9 @@ const VAULT: &str = "acme";
 /// After the last request, until timers of connections and pools have had their say.
 const SETTLING: Duration = Duration::from_secs(2);
 
+/// References in a request: about as many as a launcher has.
+const REFERENCES: usize = 10;
+
 /// What the broker is to hold.
 #[derive(Clone, Debug)]
 pub struct Workload {
@@ -48,7 +51,7 @@ pub async fn run(workload: Workload) -> anyhow::Result<Report> {
     let process = process(&shop)?;
     let declared = Memory::of(process)?;
     let asker = shop.asker("checkout-1").await?;
-    asker.warm(VAULT, workload.objects).await?;
+    asker.warm_by(VAULT, workload.objects, REFERENCES).await?;
     drop(asker);
     let url = shop.stand.emulator.vault_url(VAULT);
     let held = shop.metric("keyward_vault_objects", &url).await?;

@@ -13,11 +13,11 @@ use crate::{
 };
 
 /// What a listing came to.
-pub(super) enum Listing {
+pub(super) enum Listing<'a> {
     /// It was read to its end.
     Whole {
         /// What it says of the objects that were looked for.
-        seen: HashMap<ObjectName, Listed>,
+        seen: HashMap<&'a ObjectName, Seen>,
         /// How many objects it showed in all.
         size: u64,
     },
@@ -28,14 +28,12 @@ pub(super) enum Listing {
     },
 }
 
-impl Listing {
+impl Listing<'_> {
     /// What it says of `name`.
     pub(super) fn seen(&self, name: &ObjectName) -> Seen {
         match self {
             Self::TooLong { .. } => Seen::Unlisted,
-            Self::Whole { seen, .. } => seen
-                .get(name)
-                .map_or(Seen::Absent, |listed| Seen::Present { enabled: listed.enabled, updated: listed.updated }),
+            Self::Whole { seen, .. } => seen.get(name).copied().unwrap_or(Seen::Absent),
         }
     }
 
@@ -49,23 +47,24 @@ impl Listing {
 
 /// Lists `collection` through the vault's gate and keeps what it says of `wanted`: memory is bounded by what is in use and
 /// not by what the vault holds.
-pub(super) async fn list(
+pub(super) async fn list<'a>(
     vault: &OpenVault,
     collection: Collection,
-    wanted: &HashSet<&ObjectName>,
+    wanted: impl Iterator<Item = &'a ObjectName>,
     max_pages: u64,
-) -> Result<Listing, ReadError> {
+) -> Result<Listing<'a>, ReadError> {
     let mut pages = vault.reader().pages(collection);
-    let (mut seen, mut size, mut links) = (HashMap::new(), 0, HashSet::new());
+    let mut seen: HashMap<&ObjectName, Seen> = wanted.map(|name| (name, Seen::Absent)).collect();
+    let (mut size, mut links) = (0, HashSet::new());
     for _ in 0..max_pages {
         let permit = vault.gate().admit(Class::ChangeCheck, 1).await?;
         let page = pages.next().await.unwrap_or_else(|| Ok(Page::default()));
         permit.settle(&page);
         let Page { items, next } = page?;
         size += items.len() as u64;
-        for listed in items {
-            if wanted.contains(&listed.name) {
-                seen.insert(listed.name.clone(), listed);
+        for Listed { name, enabled, updated } in items {
+            if let Some(seen) = seen.get_mut(&name) {
+                *seen = Seen::Present { enabled, updated };
             }
         }
         match next {

@@ -1,14 +1,14 @@
 //! One comparison of everything that is cached of one vault.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use futures::{StreamExt as _, stream};
-use keyward_types::{ObjectKind, ObjectName};
+use keyward_types::ObjectKind;
 use tokio::time::Instant;
 
 use super::{
@@ -40,11 +40,16 @@ pub(super) struct Rounds {
     pub(super) reread_after: Duration,
 }
 
-/// An object to compare.
+/// An object to compare. There may be very many: it holds no copies.
 struct Watched {
     key: Arc<CacheKey>,
-    known: Known,
-    entry: Option<Arc<Entry>>,
+    state: State,
+}
+
+/// What is cached of it.
+enum State {
+    Held(Arc<Entry>),
+    Refused(Box<LoadError>),
 }
 
 /// What one step of a round came to.
@@ -69,15 +74,16 @@ impl Rounds {
     /// Compares. An error ends the round; what was not compared stays as it was.
     pub(super) async fn run(&self, vault: &Arc<OpenVault>) -> Refreshed {
         let (began, began_at) = (Instant::now(), SystemTime::now());
-        let watched = self.watched(vault.id(), began).await;
+        let watched = self.watched(vault.id()).await;
         let mut tally = Tally::default();
-        let (keys, rest): (Vec<_>, _) = watched.into_iter().partition(|one| one.key.object.kind == ObjectKind::Key);
+        let keys = watched.partition_point(|one| one.key.object.kind != ObjectKind::Key);
+        let (rest, keys) = watched.split_at(keys);
         for (collection, objects) in [(Collection::Secrets, rest), (Collection::Keys, keys)] {
             // A vault that is down for one collection is down for the other.
             if objects.is_empty() || tally.over {
                 continue;
             }
-            match self.listing(vault, collection, &objects).await {
+            match self.listing(vault, collection, objects).await {
                 Ok(listing) => self.compare(vault, objects, listing.as_ref(), began, &mut tally).await,
                 Err(error) => tally.fail("its listing", &error.into()),
             }
@@ -108,41 +114,50 @@ impl Rounds {
     }
 
     /// What is cached of the vault and still asked for; what nobody may ask for any more is forgotten.
-    async fn watched(&self, id: &VaultId, now: Instant) -> Vec<Watched> {
+    async fn watched(&self, id: &VaultId) -> Vec<Watched> {
         let wanted = wanted(&self.snapshot.load(), id);
-        let entries: HashMap<_, _> = self.cache.entries().into_iter().filter(|(key, _)| *key.vault == *id).collect();
-        let mut refused = self.cache.refused();
+        let held = self.cache.entries().into_iter().map(|(key, entry)| Watched { key, state: State::Held(entry) });
         // What is held and could not be read once is compared by what is held.
-        refused.retain(|(key, _)| *key.vault == *id && !entries.contains_key(key));
-        let held = entries.into_iter().map(|(key, entry)| {
-            let overdue = entry.since_read(now) > self.reread_after.mul_f64(share(&key));
-            Watched { key, known: Known::Held { stamp: entry.stamp, overdue }, entry: Some(entry) }
-        });
-        let refused = refused.into_iter().map(|(key, error)| {
-            let known = Known::Refused(if let LoadError::Read(error) = error { Some(error) } else { None });
-            Watched { key, known, entry: None }
-        });
-        let (watched, unwanted): (Vec<_>, Vec<_>) = held.chain(refused).partition(|one| wanted.contains(&one.key));
-        for one in unwanted {
-            self.cache.forget(&one.key).await;
+        let refused = self.cache.refused().into_iter().filter(|(key, _)| !self.cache.holds(key));
+        let refused = refused.map(|(key, error)| Watched { key, state: State::Refused(Box::new(error)) });
+        let mut watched = Vec::with_capacity(wanted.len());
+        for one in held.chain(refused).filter(|one| *one.key.vault == *id) {
+            if wanted.contains(&one.key) {
+                watched.push(one);
+            } else {
+                self.cache.forget(&one.key).await;
+            }
         }
+        watched.sort_unstable_by_key(|one| one.key.object.kind == ObjectKind::Key);
         watched
     }
 
+    fn known(&self, one: &Watched, now: Instant) -> Known {
+        match &one.state {
+            State::Held(entry) => {
+                let overdue = entry.since_read(now) > self.reread_after.mul_f64(share(&one.key));
+                Known::Held { stamp: entry.stamp, overdue }
+            }
+            State::Refused(error) => {
+                Known::Refused(if let LoadError::Read(error) = error.as_ref() { Some(error.clone()) } else { None })
+            }
+        }
+    }
+
     /// The listing, where it is cheaper than reading each object and the vault gives it.
-    async fn listing(
+    async fn listing<'a>(
         &self,
         vault: &Arc<OpenVault>,
         collection: Collection,
-        objects: &[Watched],
-    ) -> Result<Option<Listing>, ReadError> {
+        objects: &'a [Watched],
+    ) -> Result<Option<Listing<'a>>, ReadError> {
         let listed = objects.iter().filter(|one| one.key.object.version.is_none());
         let reads = listed.clone().map(|one| u64::from(cost(&one.key.object))).sum();
         let choice = vault.progress().learned(collection).choose(reads, Instant::now());
         vault.progress().last_choice = Some(choice);
         let Choice::List { max_pages } = choice else { return Ok(None) };
-        let names: HashSet<&ObjectName> = listed.map(|one| &one.key.object.name).collect();
-        match list(vault, collection, &names, max_pages).await {
+        let names = listed.map(|one| &one.key.object.name);
+        match list(vault, collection, names, max_pages).await {
             Ok(listing) => {
                 vault.progress().learned(collection).listed(listing.size(), Instant::now());
                 Ok(Some(listing))
@@ -166,8 +181,8 @@ impl Rounds {
     async fn compare(
         &self,
         vault: &Arc<OpenVault>,
-        objects: Vec<Watched>,
-        listing: Option<&Listing>,
+        objects: &[Watched],
+        listing: Option<&Listing<'_>>,
         began: Instant,
         tally: &mut Tally,
     ) {
@@ -175,9 +190,9 @@ impl Rounds {
         for one in objects {
             let pinned = one.key.object.version.is_some();
             let seen = listing.filter(|_| !pinned).map_or(Seen::Unlisted, |listing| listing.seen(&one.key.object.name));
-            match (action(&one.known, seen), &one.entry) {
-                (Action::Read(class), _) => reads.push((one.key, class)),
-                (Action::Confirm, Some(entry)) => {
+            match (action(&self.known(one, began), seen), &one.state) {
+                (Action::Read(class), _) => reads.push((Arc::clone(&one.key), class)),
+                (Action::Confirm, State::Held(entry)) => {
                     entry.confirm(began);
                     tally.checked += 1;
                 }

@@ -198,8 +198,13 @@ impl Asker {
 
     /// The `used` first secrets of a vault, as many in a request as it may carry.
     pub async fn warm(&self, vault: &str, used: usize) -> anyhow::Result<()> {
+        self.warm_by(vault, used, keyward_proto::MAX_REFERENCES).await
+    }
+
+    /// The same, so many in a request.
+    pub async fn warm_by(&self, vault: &str, used: usize, at_once: usize) -> anyhow::Result<()> {
         let names: Vec<_> = (0..used).map(|n| reference(vault, n)).collect();
-        for names in names.chunks(keyward_proto::MAX_REFERENCES) {
+        for names in names.chunks(at_once) {
             self.ask(names).await?;
         }
         Ok(())
