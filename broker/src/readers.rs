@@ -113,6 +113,8 @@ pub struct Readers {
     open: Mutex<HashMap<Arc<VaultId>, Arc<OpenVault>>>,
     /// The budget is the vault's, whoever reads it, and outlives its being open: a pause that it asked for still holds.
     gates: Mutex<HashMap<Origin, Arc<Gate>>>,
+    /// What the newest manifests say: a request under way may know older ones.
+    used: Mutex<HashMap<Arc<VaultId>, Arc<VaultEntry>>>,
     changed: Notify,
 }
 
@@ -124,6 +126,7 @@ impl Readers {
             metrics,
             open: Mutex::default(),
             gates: Mutex::default(),
+            used: Mutex::default(),
             changed: Notify::new(),
         }
     }
@@ -138,6 +141,8 @@ impl Readers {
         if open.len() >= MAX_OPEN {
             return Err(ReadError::Unreachable(format!("{MAX_OPEN} vaults are open already; declare fewer")));
         }
+        let newest = self.used().get(&id).cloned();
+        let vault = newest.as_ref().unwrap_or(vault);
         let gate = self.gate(vault);
         let observer = Arc::new(VaultObserver {
             requests: Requests::default(),
@@ -192,6 +197,8 @@ impl Readers {
             .filter(|vault| snapshot.vault_at(&vault.origin).is_none());
         let used: HashMap<Arc<VaultId>, Arc<VaultEntry>> =
             undeclared.chain(declared).map(|vault| (Arc::clone(&vault.id), vault)).collect();
+        // Before the open ones are looked at: whatever is opened from now on is opened by it.
+        self.used().clone_from(&used);
         self.lock().retain(|id, open| {
             let Some(vault) = used.get(id) else { return false };
             open.gate.set_budget(vault.budget);
@@ -214,6 +221,10 @@ impl Readers {
     fn forget_gates(&self) {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.retain(|_, gate| Arc::strong_count(gate) > 1 || !gate.is_rested());
+    }
+
+    fn used(&self) -> MutexGuard<'_, HashMap<Arc<VaultId>, Arc<VaultEntry>>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<VaultId>, Arc<OpenVault>>> {

@@ -52,8 +52,13 @@ impl Flights {
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let (_, landed) = self.board(key, &mut Some(read))?;
-        outcome(landed).await
+        let mut read = Some(read);
+        let (own, landed) = self.board(key, &mut read)?;
+        match outcome(landed).await {
+            // It was given up for want of callers at the moment at which this one came.
+            Err(LoadError::Interrupted) if !own => outcome(self.board(key, &mut read)?.1).await,
+            ended => ended,
+        }
     }
 
     /// The outcome of `read`, which begins once the one that is under way has ended.

@@ -234,6 +234,32 @@ async fn a_read_that_waits_for_the_budget_is_given_up_with_its_last_caller() {
 }
 
 #[tokio::test]
+async fn who_comes_as_a_read_is_given_up_has_one_of_his_own() {
+    let all = fixture(ACME);
+    let (flights, key) = (Flights::new(TaskTracker::new()), all.key("s1"));
+    let (leaving, door) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let given_up = {
+        let (leaving, door) = (Arc::clone(&leaving), Arc::clone(&door));
+        move |waiting: Passengers| async move {
+            waiting.gone().await;
+            leaving.notify_one();
+            door.notified().await;
+            Err(LoadError::Interrupted)
+        }
+    };
+    let first = tokio::time::timeout(Duration::from_millis(10), flights.join(&key, given_up)).await;
+    assert!(first.is_err());
+    leaving.notified().await;
+    let second = tokio::spawn({
+        let (flights, key) = (flights.clone(), key.clone());
+        async move { flights.join(&key, |_| async { Err(LoadError::Busy) }).await }
+    });
+    tokio::task::yield_now().await;
+    door.notify_one();
+    assert!(matches!(second.await.unwrap(), Err(LoadError::Busy)), "its own read's outcome");
+}
+
+#[tokio::test]
 async fn the_bound_holds_and_totals_add_up() {
     let all = Fixture { cache: ObjectCache::new(4 * 600, TaskTracker::new()), ..fixture(ACME) };
     for n in 0..20 {

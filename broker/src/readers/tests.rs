@@ -78,6 +78,15 @@ async fn an_open_vault_is_handed_what_its_declaration_says_anew() {
 }
 
 #[tokio::test]
+async fn a_request_from_before_a_change_opens_a_vault_by_what_is_declared_since() {
+    let (readers, vault) = opened("{vaultName: acme}");
+    let before = vault.settings();
+    readers.retain(&snapshot(DefaultAccess::Deny, ""));
+    readers.retain(&snapshot(DefaultAccess::Deny, &declared("a", "vaultName: acme, maxStale: 0s")));
+    assert_eq!(readers.open(&before).unwrap().settings().max_stale, Duration::ZERO);
+}
+
+#[tokio::test]
 async fn an_undeclared_vault_stays_open_only_where_such_vaults_are_open_to_all() {
     for (access, text, open) in [
         (DefaultAccess::Allow, SECRET.to_owned(), 1),
