@@ -10,9 +10,12 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use futures::future::{try_join, try_join_all};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
-use super::shop::{Asker, LOOK_EVERY, Shop, object, reference};
+use super::shop::{Asker, LOOK_EVERY, PATIENCE, Shop, object, reference};
 
 /// What is changed, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +92,9 @@ async fn change(
         vault.set_secret(&object(n), &value(n, number))?;
         made.push(Change { n, number, began, made: Instant::now() });
         if !burst || number == changes.each {
-            looked.wait_for(|looks| looks.last().is_some_and(|look| look.numbers[n] >= number)).await?;
+            let seen = looked.wait_for(|looks| looks.last().is_some_and(|look| look.numbers[n] >= number));
+            let seen = timeout(PATIENCE, seen).await;
+            seen.with_context(|| format!("change {number} of object {n} was not seen within {PATIENCE:?}"))??;
         }
     }
     Ok(made)
