@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use crate::cache::CacheKey;
 
 /// Changes kept for listeners that are a little slow.
-const KEPT: usize = 4_096;
+const KEPT: usize = 1_024;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]

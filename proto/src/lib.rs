@@ -24,7 +24,7 @@ pub const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// with more environment than a quarter of its stack limit, usually 2 MiB, so a launcher never needs more.
 pub const MAX_REPLY_BYTES: usize = 4 * 1024 * 1024;
 
-/// Metadata beside `UNAVAILABLE`: the advised wait in milliseconds, for clients that do not read `google.rpc.RetryInfo`.
+/// Metadata beside `UNAVAILABLE` and `RESOURCE_EXHAUSTED`: the advised wait in milliseconds, for clients that do not read `google.rpc.RetryInfo`.
 pub const RETRY_AFTER_METADATA: &str = "retry-after-ms";
 
 /// Metadata of a `Resolve` reply that holds a value which its vault could not confirm in time: for how long at most, in
