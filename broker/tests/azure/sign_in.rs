@@ -193,3 +193,12 @@ async fn an_identity_that_cannot_be_is_refused_before_anything_is_sent() {
     assert!(matches!(&error, ConnectError::Identity { .. }));
     assert!(error.to_string().contains("ten/ant") && !error.to_string().contains("kwcanary"), "{error}");
 }
+
+#[tokio::test]
+async fn a_refusal_is_confirmed_by_a_fresh_token_only() {
+    let refusing = |_: &Call| Answer::json(403, json!({"error": {"code": "Forbidden"}}));
+    let world = World::new(refusing).await;
+    assert!(world.reader().renew().await);
+    let without = World::with_entra(challenging(refusing), |_| Answer::json(503, json!({}))).await;
+    assert!(!without.reader().renew().await, "no token is to be had: the refusal stays in doubt");
+}
