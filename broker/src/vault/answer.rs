@@ -66,6 +66,8 @@ fn answered(status: u16, response: Option<&RawResponse>, now: OffsetDateTime) ->
         (401, _) => ReadError::Forbidden("Unauthorized".to_owned()),
         (403, "SecretDisabled" | "CertificateDisabled" | "KeyDisabled") => ReadError::Disabled,
         (403, "ForbiddenByConnection") => ReadError::Unreachable("403 ForbiddenByConnection".to_owned()),
+        // A proxy's page, or a firewall's: no word of the vault's.
+        (403, "") => ReadError::Malformed("status 403 without one of Key Vault's codes".to_owned()),
         (403, code) => {
             let known = REFUSALS.into_iter().find(|known| *known == code);
             ReadError::Forbidden(known.unwrap_or("other").to_owned())
@@ -223,7 +225,7 @@ mod tests {
             ),
             (403, r#"{"error":{"code":"Forbidden","innererror":{"code":"kwcanary"}}}"#, forbidden("other")),
             (403, r#"{"error":{"code":"Forbidden","message":"kwcanary"}}"#, forbidden("Forbidden")),
-            (403, "<html>kwcanary</html>", forbidden("other")),
+            (403, "<html>kwcanary</html>", malformed("status 403 without one of Key Vault's codes")),
             (404, r#"{"error":{"code":"SecretNotFound"}}"#, ReadError::NotFound),
             (404, "<html>kwcanary</html>", malformed("status 404 without one of Key Vault's codes")),
             (429, r#"{"error":{"code":"Throttled"}}"#, ReadError::Throttled { retry_after: None }),
