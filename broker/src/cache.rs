@@ -35,7 +35,7 @@ use refusals::Refusals;
 
 use crate::{
     budget::Class,
-    object::{ObjectId, RawObject},
+    object::{ObjectId, RawBody, RawObject},
     policy::{SecretEntry, VaultEntry, VaultId},
     readers::OpenVault,
     render::{self, RenderError},
@@ -290,9 +290,13 @@ async fn read(vault: &OpenVault, object: &ObjectId, class: Class, waiting: &Pass
     }
     let raw = answer?;
     let (version, attributes, stamp): (ObjectVersion, _, _) = (raw.version, raw.attributes, raw.stamp);
-    // A PFX may ask for a million rounds of key derivation: not on a thread that others wait for.
-    let parsed = tokio::task::spawn_blocking(move || render::parse(&raw.body)).await;
-    let object = parsed.map_err(|_| LoadError::Interrupted)??;
+    let object = match raw.body {
+        // A PFX may ask for a million rounds of key derivation: not on a thread that others wait for.
+        body @ RawBody::Certificate { .. } => {
+            tokio::task::spawn_blocking(move || render::parse(&body)).await.map_err(|_| LoadError::Interrupted)?
+        }
+        body => render::parse(&body),
+    }?;
     Ok(Entry::new(version, attributes, stamp, object, began))
 }
 

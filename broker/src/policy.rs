@@ -70,6 +70,8 @@ type Secret = Result<Arc<SecretEntry>, String>;
 pub struct Snapshot {
     /// By namespace, then by name.
     secrets: HashMap<Arc<str>, HashMap<Arc<str>, Secret>>,
+    /// Every vault that one of them names.
+    vault_names: HashSet<VaultName>,
     vaults: BTreeMap<VaultName, Declared>,
     namespaces: HashMap<String, BTreeMap<String, String>>,
     problems: Vec<Problem>,
@@ -93,6 +95,7 @@ impl Snapshot {
     pub fn build(defaults: Defaults, results: Vec<Result<Located<Manifest>, Invalid>>) -> Self {
         let mut snapshot = Self {
             secrets: HashMap::new(),
+            vault_names: HashSet::new(),
             vaults: BTreeMap::new(),
             namespaces: HashMap::new(),
             problems: Vec::new(),
@@ -127,6 +130,11 @@ impl Snapshot {
     /// Every secret that holds.
     pub fn secrets(&self) -> impl Iterator<Item = &Arc<SecretEntry>> {
         self.secrets.values().flat_map(HashMap::values).filter_map(|entry| entry.as_ref().ok())
+    }
+
+    /// Every vault that a secret names.
+    pub fn vault_names(&self) -> impl Iterator<Item = &VaultName> {
+        self.vault_names.iter()
     }
 
     /// What is declared of the vault `name`.
@@ -175,12 +183,22 @@ impl Snapshot {
             self.problems.push(Problem { place, object, reason });
             return;
         }
-        let entry = SecretEntry::new(&namespace, meta, spec).map(Arc::new).map_err(|error| error.to_string());
+        let entry = SecretEntry::new(&namespace, meta, spec).map_err(|error| error.to_string());
+        let entry = entry.map(|entry| Arc::new(SecretEntry { vault: self.vault_name(entry.vault), ..entry }));
         if let Err(reason) = &entry {
             self.problems.push(Problem { place, object, reason: reason.clone() });
         }
         let name = entry.as_ref().map_or_else(|_| meta.name.as_str().into(), |entry| Arc::clone(&entry.name));
         self.secrets.entry(namespace).or_default().insert(name, entry);
+    }
+
+    /// The one copy of a vault's name.
+    fn vault_name(&mut self, name: VaultName) -> VaultName {
+        if let Some(known) = self.vault_names.get(&name) {
+            return known.clone();
+        }
+        self.vault_names.insert(name.clone());
+        name
     }
 
     /// The one copy of a namespace's name: thousands of secrets share it.

@@ -2,7 +2,7 @@
 //! request, and gate and poller need what went before.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -188,10 +188,9 @@ impl Readers {
             Declared::Invalid(_) => None,
         });
         let open_to_all = snapshot.defaults().access == DefaultAccess::Allow;
-        let names: HashSet<_> = snapshot.secrets().filter(|_| open_to_all).map(|secret| &secret.vault).collect();
-        let undeclared = names
-            .into_iter()
-            .filter(|name| snapshot.vault(name).is_none())
+        let undeclared = snapshot
+            .vault_names()
+            .filter(|name| open_to_all && snapshot.vault(name).is_none())
             .map(|name| Arc::new(VaultEntry::undeclared(name, snapshot.defaults())))
             // A declared vault wins over an undeclared name for the same one.
             .filter(|vault| snapshot.vault_at(&vault.origin).is_none());

@@ -5,7 +5,7 @@
 //!
 //! Source: <https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers>
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Why a text is no name of its kind. The text is quoted escaped and shortened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,9 +22,9 @@ impl InvalidName {
     }
 }
 
-/// A vault's name in lower case: `^[a-z][a-z0-9-]{1,22}[a-z0-9]$`.
+/// A vault's name in lower case, cheap to clone: `^[a-z][a-z0-9-]{1,22}[a-z0-9]$`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct VaultName(String);
+pub struct VaultName(Arc<str>);
 
 impl VaultName {
     /// Folds to lower case and checks.
@@ -36,7 +36,7 @@ impl VaultName {
             && bytes.first().is_some_and(u8::is_ascii_lowercase)
             && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
             && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-');
-        if valid { Ok(Self(folded)) } else { Err(InvalidName::new("vault name", RULE, name)) }
+        if valid { Ok(Self(folded.into())) } else { Err(InvalidName::new("vault name", RULE, name)) }
     }
 
     /// The name, lower case.
@@ -47,7 +47,7 @@ impl VaultName {
 
 /// An object's name in lower case: `^[0-9a-z-]{1,127}$`. Key Vault compares them without case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectName(String);
+pub struct ObjectName(Box<str>);
 
 impl ObjectName {
     /// Folds to lower case and checks.
@@ -55,7 +55,11 @@ impl ObjectName {
         const RULE: &str = "1 to 127 letters, digits and `-`";
         let valid =
             (1..=127).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if valid { Ok(Self(name.to_ascii_lowercase())) } else { Err(InvalidName::new("object name", RULE, name)) }
+        if valid {
+            Ok(Self(name.to_ascii_lowercase().into()))
+        } else {
+            Err(InvalidName::new("object name", RULE, name))
+        }
     }
 
     /// The name, lower case.
