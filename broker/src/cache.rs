@@ -199,8 +199,8 @@ impl ObjectCache {
     }
 
     /// Every entry, in no order.
-    pub fn entries(&self) -> Vec<(Arc<CacheKey>, Arc<Entry>)> {
-        self.entries.iter().collect()
+    pub fn entries(&self) -> impl Iterator<Item = (Arc<CacheKey>, Arc<Entry>)> + '_ {
+        self.entries.iter()
     }
 
     /// Every key that was refused and not lifted since, in no order.

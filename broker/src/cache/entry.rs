@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use keyward_types::ObjectVersion;
@@ -30,8 +30,6 @@ pub struct Entry {
     pub stamp: Stamp,
     /// The object.
     pub object: Object,
-    /// When it was read, by the wall clock, for people.
-    pub read_at: SystemTime,
     read: Instant,
     /// When the vault last said that this still holds: milliseconds after `read`.
     confirmed: AtomicU64,
@@ -66,8 +64,7 @@ impl Entry {
         object: Object,
         began: Instant,
     ) -> Self {
-        let read_at = SystemTime::now();
-        Self { version, attributes, stamp, object, read_at, read: began, confirmed: AtomicU64::new(0) }
+        Self { version, attributes, stamp, object, read: began, confirmed: AtomicU64::new(0) }
     }
 
     /// The vault said at `at` that this still holds.

@@ -77,15 +77,15 @@ impl State {
     fn cache(&self) -> Vec<Samples> {
         let totals = self.cache.totals();
         // The cache's own sums lag behind what it holds.
-        let held = self.cache.entries();
-        let bytes: usize = held.iter().map(|(_, entry)| entry.bytes()).sum();
+        let (held, bytes) =
+            self.cache.entries().fold((0, 0), |(held, bytes), (_, entry)| (held + 1, bytes + entry.bytes()));
         vec![
             one(&series::CACHE_HITS, totals.hits),
             one(&series::CACHE_STALE_HITS, totals.stale_hits),
             one(&series::CACHE_MISSES, totals.misses),
             one(&series::CACHE_REFUSALS, totals.refused),
             one(&series::CACHE_OLDER, totals.older),
-            one(&series::CACHE_ENTRIES, held.len() as u64),
+            one(&series::CACHE_ENTRIES, held),
             one(&series::CACHE_BYTES, bytes as u64),
             one(&series::CACHE_MAX_BYTES, totals.max_bytes),
         ]

@@ -105,7 +105,7 @@ impl Rounds {
     /// Forgets what is cached of vaults that are not open any more. No round would: opened again, such a vault would be
     /// answered for by what was true long before.
     pub(super) async fn forget_closed(&self, readers: &Readers) {
-        let entries = self.cache.entries().into_iter().map(|(key, _)| key);
+        let entries = self.cache.entries().map(|(key, _)| key);
         let cached: Vec<_> = entries.chain(self.cache.refused().into_iter().map(|(key, _)| key)).collect();
         let open: HashSet<_> = readers.all().iter().map(|vault| Arc::clone(vault.id())).collect();
         for key in cached.iter().filter(|key| !open.contains(&key.vault)) {
@@ -116,17 +116,16 @@ impl Rounds {
     /// What is cached of the vault and still asked for; what nobody may ask for any more is forgotten.
     async fn watched(&self, id: &VaultId) -> Vec<Watched> {
         let wanted = wanted(&self.snapshot.load(), id);
-        let held = self.cache.entries().into_iter().map(|(key, entry)| Watched { key, state: State::Held(entry) });
+        let (mut watched, mut unwanted) = (Vec::with_capacity(wanted.len()), Vec::new());
+        let held = self.cache.entries().map(|(key, entry)| Watched { key, state: State::Held(entry) });
         // What is held and could not be read once is compared by what is held.
         let refused = self.cache.refused().into_iter().filter(|(key, _)| !self.cache.holds(key));
         let refused = refused.map(|(key, error)| Watched { key, state: State::Refused(Box::new(error)) });
-        let mut watched = Vec::with_capacity(wanted.len());
         for one in held.chain(refused).filter(|one| *one.key.vault == *id) {
-            if wanted.contains(&one.key) {
-                watched.push(one);
-            } else {
-                self.cache.forget(&one.key).await;
-            }
+            if wanted.contains(&one.key) { watched.push(one) } else { unwanted.push(one.key) }
+        }
+        for key in unwanted {
+            self.cache.forget(&key).await;
         }
         watched.sort_unstable_by_key(|one| one.key.object.kind == ObjectKind::Key);
         watched

@@ -80,11 +80,11 @@ impl Page {
 
     pub(super) fn objects(
         &mut self,
-        entries: Vec<(Arc<CacheKey>, Arc<Entry>)>,
+        entries: impl Iterator<Item = (Arc<CacheKey>, Arc<Entry>)>,
         figures: &HashMap<Arc<VaultId>, Figures>,
     ) -> Vec<CachedObject> {
         let now = Moment { by_clock: SystemTime::now(), instant: Instant::now() };
-        let mut keyed: Vec<_> = entries.into_iter().map(|(key, entry)| (place(&key), (key, entry))).collect();
+        let mut keyed: Vec<_> = entries.map(|(key, entry)| (place(&key), (key, entry))).collect();
         keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.take(Section::Objects, keyed.into_iter(), |(key, entry)| {
             object(&key, &entry, figures.get(&key.vault), &now)
@@ -163,7 +163,7 @@ fn object(key: &CacheKey, entry: &Entry, figures: Option<&Figures>, now: &Moment
         name: key.object.name.to_string(),
         version: entry.version.to_string(),
         pinned: key.object.version.is_some(),
-        read_at: Some(timestamp(entry.read_at)),
+        read_at: now.by_clock.checked_sub(entry.since_read(now.instant)).map(timestamp),
         expires: entry.attributes.expires.map(|expires| timestamp(SystemTime::from(expires))),
         bytes: entry.bytes() as u64,
         confirmed_at: now.by_clock.checked_sub(age).map(timestamp),
