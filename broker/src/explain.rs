@@ -120,7 +120,8 @@ pub fn by_cache(grant: &Grant, reference: &Reference, served: Option<&Served>) -
     };
     let confirmed =
         stale.map_or_else(String::new, |stale| format!(", not confirmed by the vault for {}", shown(stale)));
-    let detail = format!("held: version {}, read {} ago{confirmed}", entry.version, shown(entry.age(Instant::now())));
+    let detail =
+        format!("held: version {}, read {} ago{confirmed}", entry.version, shown(entry.since_read(Instant::now())));
     match render::view(&entry.object, &grant.secret.rendering, reference.query()) {
         Ok(_) => gate(State::Open, detail),
         Err(error) => gate(State::Closed, format!("{detail}; but {error}")),
