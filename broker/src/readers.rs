@@ -175,11 +175,6 @@ impl Readers {
         self.changed.notified().await;
     }
 
-    /// Requests sent to `origin`, as whichever identity, by vaults that are open.
-    pub fn requests(&self, origin: &Origin) -> u64 {
-        self.lock().values().filter(|open| open.id.origin == *origin).map(|open| open.requests()).sum()
-    }
-
     /// Closes every vault that `snapshot` has no use for, and hands the others their declarations anew. Reads under way
     /// finish.
     pub fn retain(&self, snapshot: &Snapshot) {

@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     authz,
-    budget::Class,
     cache::{CacheKey, Checked, Entry, LoadError, ObjectCache, cost},
     changes::{Change, Changes},
     policy::{Snapshot, VaultId},
@@ -199,7 +198,7 @@ impl Rounds {
             }
         }
         let mut reads = stream::iter(reads)
-            .map(|(key, class)| async move { (self.check(vault, &key, class).await, key) })
+            .map(|(key, class)| async move { (self.cache.check(&key, vault, class).await, key) })
             .buffer_unordered(CONCURRENT);
         while let Some((outcome, key)) = reads.next().await {
             match outcome {
@@ -216,10 +215,6 @@ impl Rounds {
                 }
             }
         }
-    }
-
-    async fn check(&self, vault: &Arc<OpenVault>, key: &CacheKey, class: Class) -> Result<Checked, LoadError> {
-        self.cache.check(key, vault, class).await
     }
 }
 
