@@ -8,7 +8,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use keyward_types::ObjectVersion;
 use time::OffsetDateTime;
-use tokio::time::timeout;
 
 use crate::{
     authz::{self, Denial, Grant},
@@ -17,9 +16,6 @@ use crate::{
     render::{self, DataMap},
     resolve::{ResolveError, Resolver, Trail},
 };
-
-/// How long a vault is waited for. Below the server's own limit, whose answer would not say to try again.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Which secret, as the caller knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +99,7 @@ pub async fn fetch(resolver: &Resolver, snapshot: &ArcSwap<Snapshot>, wanted: &W
         Err(error) => return Outcome { trail: None, data: Err(error) },
     };
     let mut trail = Trail::of(&grant);
-    let data = match read(resolver, &grant).await {
+    let data = match resolver.read(&grant).await {
         Ok(served) => {
             trail.note(&served);
             rendered(&snapshot.load(), wanted, &grant, &served)
@@ -111,11 +107,6 @@ pub async fn fetch(resolver: &Resolver, snapshot: &ArcSwap<Snapshot>, wanted: &W
         Err(error) => Err(error.into()),
     };
     Outcome { trail: Some(trail), data }
-}
-
-async fn read(resolver: &Resolver, grant: &Grant) -> Result<Served, ResolveError> {
-    let late = |_| ResolveError::Late { secret: grant.secret.shown(), vault: grant.vault.origin.to_string() };
-    timeout(PATIENCE, resolver.read(grant)).await.map_err(late)?
 }
 
 /// Whether the secret wanted is there as wanted, is admitted, and has an output.

@@ -160,16 +160,23 @@ impl Resolver {
     }
 
     async fn read_for(&self, reference: Reference, grant: &Grant, until: Instant) -> Outcome {
-        let late = || ResolveError::Late { secret: grant.secret.shown(), vault: grant.vault.origin.to_string() };
-        match timeout_at(until, self.read(grant)).await.unwrap_or_else(|_| Err(late())) {
+        match self.read_until(grant, until).await {
             Ok(served) => outcome(reference, grant, &served),
             Err(error) => Outcome { reference, trail: Some(Trail::of(grant)), value: Err(error) },
         }
     }
 
-    /// The object that was granted, from memory or else from its vault. Waits as long as the vault takes: the caller
-    /// brings the deadline.
+    /// The object that was granted, from memory or else from its vault, which is waited for as long as one request may.
     pub async fn read(&self, grant: &Grant) -> Result<Served, ResolveError> {
+        self.read_until(grant, Instant::now() + PATIENCE).await
+    }
+
+    async fn read_until(&self, grant: &Grant, until: Instant) -> Result<Served, ResolveError> {
+        let late = |_| ResolveError::Late { secret: grant.secret.shown(), vault: grant.vault.origin.to_string() };
+        timeout_at(until, self.load(grant)).await.map_err(late)?
+    }
+
+    async fn load(&self, grant: &Grant) -> Result<Served, ResolveError> {
         let (secret, vault) = (&grant.secret, &grant.vault);
         let load_error = |source: LoadError| ResolveError::Load {
             secret: secret.shown(),
