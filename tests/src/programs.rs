@@ -20,8 +20,8 @@ pub enum ProgramsError {
     #[error("cargo does not start: {0}")]
     Start(String),
     /// cargo failed; its own words are on standard error.
-    #[error("`cargo build --workspace --bins` failed")]
-    Build,
+    #[error("`cargo build {0}` failed")]
+    Build(String),
     /// There is no such program in the workspace.
     #[error("the workspace has no program `{0}`")]
     Unknown(String),
@@ -45,6 +45,11 @@ const SAID_BY_CARGO: [&str; 6] =
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_", "OUT_DIR"];
 
 fn build() -> Result<Programs, ProgramsError> {
+    cargo_build(&["--workspace", "--bins"]).map(Programs)
+}
+
+/// Builds by a nested cargo, told `arguments`, and returns where each program is, by its name.
+pub(crate) fn cargo_build(arguments: &[&str]) -> Result<HashMap<String, PathBuf>, ProgramsError> {
     // Set by cargo for everything it runs, so that a nested call is the same cargo.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
@@ -56,18 +61,20 @@ fn build() -> Result<Programs, ProgramsError> {
         }
     }
     let built = command
-        .args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"])
+        .arg("build")
+        .args(arguments)
+        .arg("--message-format=json-render-diagnostics")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error: io::Error| ProgramsError::Start(error.to_string()))?;
     if !built.status.success() {
-        return Err(ProgramsError::Build);
+        return Err(ProgramsError::Build(arguments.join(" ")));
     }
     let messages = built.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let programs = messages.filter_map(|message: serde_json::Value| {
         let name = message["target"]["name"].as_str()?.to_owned();
         Some((name, PathBuf::from(message["executable"].as_str()?)))
     });
-    Ok(Programs(programs.collect()))
+    Ok(programs.collect())
 }

@@ -205,23 +205,9 @@ impl Files<'_> {
     }
 
     fn broker_environment(&self, emulator: &Emulator) -> BTreeMap<&'static str, String> {
-        let path = |name: &str| self.root.join(name).display().to_string();
-        BTreeMap::from([
-            ("KEYWARD_LISTEN", "127.0.0.1:0".to_owned()),
-            ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-            ("KEYWARD_LOG_FORMAT", "json".to_owned()),
-            ("KEYWARD_LOG_LEVEL", "trace".to_owned()),
-            ("KEYWARD_SOURCE", path("manifests")),
-            ("KEYWARD_TLS_DIR", path("broker-tls")),
-            ("KEYWARD_TRUST_DOMAIN", TRUST_DOMAIN.to_owned()),
-            ("KEYWARD_JWKS_ISSUER", emulator.issuer()),
-            ("KEYWARD_JWKS_CA_FILE", path("emulator-ca.crt")),
-            ("KEYWARD_AZURE_CA_FILE", path("emulator-ca.crt")),
-            ("AZURE_AUTHORITY_HOST", emulator.authority()),
-            ("AZURE_TENANT_ID", TENANT.to_owned()),
-            ("AZURE_CLIENT_ID", CLIENT.to_owned()),
-            ("AZURE_FEDERATED_TOKEN_FILE", path("federated-token")),
-        ])
+        let mut environment = broker_environment(self.root, "broker-tls", emulator);
+        environment.insert("KEYWARD_LOG_LEVEL", "trace".to_owned());
+        environment
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), StandError> {
@@ -238,4 +224,25 @@ fn with_urls(text: &str, emulator: &Emulator) -> String {
     emulator.vault_names().iter().fold(text.to_owned(), |text, name| {
         text.replace(&format!("https://{name}.emulated"), &emulator.vault_url(name))
     })
+}
+
+/// What a broker is told that signs in to `emulator` and finds its files below `root`: `manifests`, `emulator-ca.crt`,
+/// `federated-token`, and its certificates in `tls`.
+pub(crate) fn broker_environment(root: &Path, tls: &str, emulator: &Emulator) -> BTreeMap<&'static str, String> {
+    let path = |name: &str| root.join(name).display().to_string();
+    BTreeMap::from([
+        ("KEYWARD_LISTEN", "127.0.0.1:0".to_owned()),
+        ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+        ("KEYWARD_LOG_FORMAT", "json".to_owned()),
+        ("KEYWARD_SOURCE", path("manifests")),
+        ("KEYWARD_TLS_DIR", path(tls)),
+        ("KEYWARD_TRUST_DOMAIN", TRUST_DOMAIN.to_owned()),
+        ("KEYWARD_JWKS_ISSUER", emulator.issuer()),
+        ("KEYWARD_JWKS_CA_FILE", path("emulator-ca.crt")),
+        ("KEYWARD_AZURE_CA_FILE", path("emulator-ca.crt")),
+        ("AZURE_AUTHORITY_HOST", emulator.authority()),
+        ("AZURE_TENANT_ID", TENANT.to_owned()),
+        ("AZURE_CLIENT_ID", CLIENT.to_owned()),
+        ("AZURE_FEDERATED_TOKEN_FILE", path("federated-token")),
+    ])
 }

@@ -15,7 +15,7 @@ use super::{child::Server, echo::Payload};
 use crate::{
     ca::TestCa,
     process::MARKER,
-    stand::{CLIENT, TENANT, TRUST_DOMAIN},
+    stand::{CLIENT, broker_environment},
     vault::{Emulator, ProjectedToken},
 };
 
@@ -41,7 +41,9 @@ impl Broker {
         let (files, ca) = (tempfile::tempdir()?, TestCa::new("Keyward benchmark CA")?);
         prepare(files.path(), &emulator, &ca, payload)?;
         let mut command = Command::new(program);
-        command.arg("serve").env_clear().envs(environment(files.path(), &emulator));
+        command.arg("serve").env_clear().envs(broker_environment(files.path(), "tls", &emulator));
+        // One pod stands for thousands: what is measured is the work and not the bound on it.
+        command.env("KEYWARD_REQUESTS_PER_POD", "1000000");
         let server = Server::start("keyward-broker", &mut command).await?;
         Ok(Self { emulator, server, ca, files })
     }
@@ -110,25 +112,4 @@ fn prepare(root: &Path, emulator: &Emulator, ca: &TestCa, payload: Payload) -> a
         fs::write(root.join(name), text).with_context(|| format!("cannot write {name}"))?;
     }
     Ok(())
-}
-
-fn environment(root: &Path, emulator: &Emulator) -> [(&'static str, String); 14] {
-    let path = |name: &str| root.join(name).display().to_string();
-    [
-        // One pod stands for thousands: what is measured is the work and not the bound on it.
-        ("KEYWARD_REQUESTS_PER_POD", "1000000".to_owned()),
-        ("KEYWARD_LISTEN", "127.0.0.1:0".to_owned()),
-        ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-        ("KEYWARD_LOG_FORMAT", "json".to_owned()),
-        ("KEYWARD_SOURCE", path("manifests")),
-        ("KEYWARD_TLS_DIR", path("tls")),
-        ("KEYWARD_TRUST_DOMAIN", TRUST_DOMAIN.to_owned()),
-        ("KEYWARD_JWKS_ISSUER", emulator.issuer()),
-        ("KEYWARD_JWKS_CA_FILE", path("emulator-ca.crt")),
-        ("KEYWARD_AZURE_CA_FILE", path("emulator-ca.crt")),
-        ("AZURE_AUTHORITY_HOST", emulator.authority()),
-        ("AZURE_TENANT_ID", TENANT.to_owned()),
-        ("AZURE_CLIENT_ID", CLIENT.to_owned()),
-        ("AZURE_FEDERATED_TOKEN_FILE", path("federated-token")),
-    ]
 }
