@@ -109,8 +109,37 @@ pub async fn fetch(resolver: &Resolver, snapshot: &ArcSwap<Snapshot>, wanted: &W
     Outcome { trail: Some(trail), data }
 }
 
+/// What is known without asking a vault.
+#[derive(Debug)]
+pub struct Described {
+    /// What is held, if anything is.
+    pub held: Option<Served>,
+    /// The generation that was looked at.
+    pub generation: i64,
+}
+
+/// Decides, and looks into memory.
+pub async fn describe(
+    resolver: &Resolver,
+    snapshot: &ArcSwap<Snapshot>,
+    wanted: &Wanted,
+) -> Result<Described, FetchError> {
+    let grant = admitted(&snapshot.load(), wanted)?;
+    Ok(Described { held: resolver.peek(&grant).await, generation: generation(&grant.secret) })
+}
+
 /// Whether the secret wanted is there as wanted, is admitted, and has an output.
 fn grant(snapshot: &Snapshot, wanted: &Wanted) -> Result<Grant, FetchError> {
+    let grant = admitted(snapshot, wanted)?;
+    if grant.secret.rendering.has_output() {
+        Ok(grant)
+    } else {
+        Err(FetchError::NoOutput { secret: grant.secret.shown() })
+    }
+}
+
+/// Whether the secret wanted is there as wanted, and is admitted.
+fn admitted(snapshot: &Snapshot, wanted: &Wanted) -> Result<Grant, FetchError> {
     let unknown = |known: String| FetchError::Unknown {
         secret: format!("AzureKeyVaultSecret {}/{}", wanted.namespace, wanted.name),
         uid: wanted.uid.clone(),
@@ -128,8 +157,7 @@ fn grant(snapshot: &Snapshot, wanted: &Wanted) -> Result<Grant, FetchError> {
     if uid != wanted.uid || generation < wanted.generation {
         return Err(unknown(format!("UID `{uid}`, generation {generation} is")));
     }
-    let grant = authz::grant(snapshot, secret)?;
-    if secret.rendering.has_output() { Ok(grant) } else { Err(FetchError::NoOutput { secret: secret.shown() }) }
+    Ok(authz::grant(snapshot, secret)?)
 }
 
 /// The data, by what the manifests say now and not by what they said before the read.

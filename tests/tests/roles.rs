@@ -16,9 +16,10 @@ use tonic::Code;
 use callers::{Caller, Callers};
 
 /// Who may call each method, beside a row for each in the broker itself: written anew here, so that a slip there shows.
-const ALLOWED: [(&str, &[Caller]); 10] = [
+const ALLOWED: [(&str, &[Caller]); 11] = [
     ("/keyward.v1.Secrets/Resolve", &[Caller::TokenOnly]),
     ("/keyward.v1.Sync/Fetch", &[Caller::Controller]),
+    ("/keyward.v1.Sync/Describe", &[Caller::Controller]),
     ("/keyward.v1.Sync/Watch", &[Caller::Controller]),
     ("/keyward.v1.References/Check", &[Caller::Webhook]),
     ("/keyward.v1.Cache/Status", &[Caller::Operator]),

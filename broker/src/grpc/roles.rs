@@ -17,9 +17,10 @@ pub enum Access {
 }
 
 /// Every method that is served, by its HTTP/2 path.
-pub const METHODS: [(&str, Access); 10] = [
+pub const METHODS: [(&str, Access); 11] = [
     ("/keyward.v1.Secrets/Resolve", Access::PodToken),
     ("/keyward.v1.Sync/Fetch", Access::Role(Role::Controller)),
+    ("/keyward.v1.Sync/Describe", Access::Role(Role::Controller)),
     ("/keyward.v1.Sync/Watch", Access::Role(Role::Controller)),
     ("/keyward.v1.References/Check", Access::Role(Role::Webhook)),
     ("/keyward.v1.Cache/Status", Access::Role(Role::Operator)),

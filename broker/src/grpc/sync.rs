@@ -1,5 +1,6 @@
 //! `keyward.v1.Sync`: what the controller asks.
 
+mod describe;
 mod fetch;
 mod watch;
 
@@ -7,7 +8,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use futures::Stream;
-use keyward_proto::v1::{self, FetchRequest, FetchResponse, WatchRequest, WatchResponse};
+use keyward_proto::v1::{
+    self, DescribeRequest, DescribeResponse, FetchRequest, FetchResponse, WatchRequest, WatchResponse,
+};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
@@ -47,6 +50,10 @@ impl v1::sync_server::Sync for SyncService {
 
     async fn fetch(&self, request: Request<FetchRequest>) -> Result<Response<FetchResponse>, Status> {
         fetch::answer(self, &request).await.map(Response::new)
+    }
+
+    async fn describe(&self, request: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
+        describe::answer(self, request.into_inner()).await.map(Response::new)
     }
 
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use keyward_proto::v1::{
-    CheckRequest, ExplainRequest, FetchRequest, Reference, RefreshRequest, ResolveRequest, StatusRequest, WatchRequest,
-    explain_request::Who,
+    CheckRequest, DescribeRequest, ExplainRequest, FetchRequest, Reference, RefreshRequest, ResolveRequest,
+    StatusRequest, WatchRequest, explain_request::Who,
 };
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -41,6 +41,10 @@ pub(crate) fn request(path: &str) -> Vec<u8> {
     match path {
         "/keyward.v1.Secrets/Resolve" => {
             ResolveRequest { references: vec![Reference { name: "db".into(), query: None }] }.encode_to_vec()
+        }
+        "/keyward.v1.Sync/Describe" => {
+            DescribeRequest { namespace: "shop".into(), name: "db".into(), ..DescribeRequest::default() }
+                .encode_to_vec()
         }
         "/keyward.v1.Sync/Fetch" => {
             FetchRequest { namespace: "shop".into(), name: "db".into(), ..FetchRequest::default() }.encode_to_vec()

@@ -41,7 +41,7 @@ pub(super) async fn answer(service: &SyncService, request: &Request<FetchRequest
     answer.map(reply)
 }
 
-fn wanted(request: &FetchRequest) -> Result<Wanted, Status> {
+pub(super) fn wanted(request: &FetchRequest) -> Result<Wanted, Status> {
     let FetchRequest { namespace, name, uid, generation } = request.clone();
     Reference::new(&name, None).map_err(|error| errors::invalid(error.to_string()))?;
     if namespace.is_empty() || namespace.len() > MAX_NAMESPACE || uid.len() > MAX_UID {
@@ -50,7 +50,7 @@ fn wanted(request: &FetchRequest) -> Result<Wanted, Status> {
     Ok(Wanted { namespace, name, uid, generation })
 }
 
-fn status(wanted: &Wanted, trail: Option<&Trail>, error: &fetch::FetchError) -> Status {
+pub(super) fn status(wanted: &Wanted, trail: Option<&Trail>, error: &fetch::FetchError) -> Status {
     let secret = format!("{}/{}", wanted.namespace, wanted.name);
     let mut about = vec![("secret", secret.as_str())];
     if let Some(trail) = trail {
