@@ -1,10 +1,10 @@
 //! Puts the parts together: [`build`] binds and returns real addresses, [`Bound::run`] serves until told to stop.
 
 mod services;
+mod source;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use keyward_kit::{
     admin::{Admin, BoundAdmin},
     ready::Readiness,
@@ -18,19 +18,22 @@ use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use tonic::{service::LayerExt as _, transport::Server};
 
-use self::services::{Core, Services};
+use self::{
+    services::{Core, Services},
+    source::Source,
+};
 use crate::{
     args::ServeArgs,
     audit::AuditLog,
     cache::ObjectCache,
-    changes::{Change, Changes},
-    grpc::{ending::EndStreams, guard::Guard, measured::Measured},
+    changes::Changes,
+    grpc::{ending::EndStreams, measured::Measured},
     metrics::{Metrics, PREFIX, state::State},
-    policy::{Defaults, Snapshot},
+    policy::Current,
     poll::{Poller, Refresher, Settings},
     readers::Readers,
-    setup::{self, SetupError},
-    source::dir::{Directory, DirectoryError, LOOK_EVERY},
+    setup::{self, Authentication, SetupError},
+    source::dir::DirectoryError,
 };
 
 /// From the first byte of a request to its reply. Above the longest that a method takes by itself, a `Refresh`.
@@ -75,6 +78,9 @@ pub enum StartError {
     /// The manifests.
     #[error(transparent)]
     Source(#[from] DirectoryError),
+    /// The objects are to come from an API server, and there is none.
+    #[error("--source kubernetes needs an API server")]
+    NoCluster,
     /// Identity, issuer or trust.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -87,25 +93,23 @@ pub enum StartError {
 pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<Bound, StartError> {
     let mut registry = Registry::with_prefix(PREFIX);
     let metrics = Arc::new(Metrics::new(&mut registry));
-    let directory = Directory::new(&args.source, setup::defaults(&args)?);
-    let first = directory.read()?;
-    let digest = first.digest();
-    announce(&first.snapshot);
-    let (authenticator, issuer_keys) = setup::authenticator(&args)?;
-    let opener = setup::opener(&args)?;
+    let cluster = setup::cluster(&args).await?;
+    let (first, source) = Source::open(&args, cluster.as_ref(), setup::defaults(&args)?)?;
+    let Authentication { pods, operators, keys, reviews } = setup::authentication(&args, cluster.as_ref())?;
+    let opener = setup::opener(&args, cluster.as_ref())?;
     let azure = Arc::clone(&opener.vaults);
     let reads = TaskTracker::new();
+    let changes = Changes::default();
     let core = Core {
-        snapshot: Arc::new(ArcSwap::from_pointee(first.snapshot)),
-        cache: ObjectCache::new(args.cache_max_bytes, reads.clone()),
+        snapshot: Arc::new(Current::new(first)),
+        cache: ObjectCache::new(args.cache_max_bytes, reads.clone(), changes.clone()),
         readers: Arc::new(Readers::new(opener, Arc::clone(&metrics))),
-        changes: Changes::default(),
+        changes,
     };
     let tls = ServerTls::load(&args.tls_dir)?;
     let (listener, grpc) = listen(args.listen).await?;
     let readiness = Readiness::new();
     tls.required_by(&readiness);
-    let keys_read = readiness.require("issuer's keys");
     let mut tasks = Tasks::new();
     let connections = incoming(listener, tls.clone(), LIMITS, tasks.drain());
     registry.register_collector(Box::new(State {
@@ -115,6 +119,8 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         azure,
         tls: tls.clone(),
         connections: connections.counts(),
+        watches: source.health(),
+        reviews,
     }));
     let admin = bind_admin(&args, registry, &readiness).await?;
     let admin_address = admin.addr();
@@ -122,19 +128,23 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let refresh = Arc::new(spawn_poller(&mut tasks, &core, args.reread_after));
     let services = Services {
         core: core.clone(),
-        authenticator,
+        authenticator: pods,
+        operators,
+        refusals: Arc::default(),
         audit: Arc::new(audit),
         metrics,
         refresh,
         trust_domain: args.trust_domain.clone(),
         requests_per_pod: args.requests_per_pod.get(),
     };
+    source.spawn(&mut tasks, &core, &readiness);
+    if let Some(keys) = keys {
+        tasks.spawn("issuer's keys", keys.run(readiness.require("issuer's keys"), tasks.drain()));
+    }
     spawn_grpc(&mut tasks, &services, tls, connections, readiness).await?;
-    spawn_manifests(&mut tasks, &core, directory, digest);
     if let Some(file) = args.log.log_level_file {
         tasks.spawn("log level", log.watch(file, RELOAD_EVERY, tasks.drain()));
     }
-    tasks.spawn("issuer's keys", issuer_keys.run(keys_read, tasks.drain()));
     let close = tasks.close();
     tasks.spawn_outliving("vault reads", async move {
         close.cancelled().await;
@@ -202,7 +212,7 @@ async fn spawn_grpc(
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .layer(Measured(Arc::clone(&services.metrics)))
-        .layer(Guard::new(&services.trust_domain))
+        .layer(services.guard())
         .add_routes(routes);
     tasks.spawn("gRPC server", server.serve_with_incoming_shutdown(connections, drain.clone().cancelled_owned()));
     tasks.spawn("certificate reload", tls.watch(RELOAD_EVERY, drain.clone()));
@@ -215,20 +225,6 @@ async fn spawn_grpc(
     Ok(())
 }
 
-fn spawn_manifests(tasks: &mut Tasks, core: &Core, directory: Directory, digest: u64) {
-    let (readers, changes) = (Arc::clone(&core.readers), core.changes.clone());
-    let changed = move |snapshot: &Snapshot| {
-        announce(snapshot);
-        readers.retain(snapshot);
-        changes.tell(Change::Declarations);
-    };
-    let watch = directory.watch(digest, Arc::clone(&core.snapshot), LOOK_EVERY, changed, tasks.drain());
-    tasks.spawn("manifests", async move {
-        watch.await;
-        Ok::<_, Infallible>(())
-    });
-}
-
 fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> Refresher {
     let settings = Settings { reread_after, chance: fastrand::f64 };
     let (cache, readers, snapshot) = (core.cache.clone(), Arc::clone(&core.readers), Arc::clone(&core.snapshot));
@@ -239,12 +235,4 @@ fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> Refre
         Ok::<_, Infallible>(())
     });
     refresher
-}
-
-fn announce(snapshot: &Snapshot) {
-    let Defaults { access, .. } = snapshot.defaults();
-    tracing::info!(secrets = snapshot.secrets().count(), vaults = snapshot.vaults().count(), ?access, "manifests read");
-    for problem in snapshot.problems() {
-        tracing::warn!(place = problem.place, object = problem.object, reason = problem.reason, "manifest refused");
-    }
 }

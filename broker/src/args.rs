@@ -6,7 +6,7 @@
 pub mod azure;
 mod operator;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyward_kit::telemetry::LogArgs;
@@ -58,17 +58,22 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_TRUST_DOMAIN", default_value = "cluster.local", value_name = "NAME")]
     pub trust_domain: String,
 
-    /// Directory of manifests: AzureKeyVaultSecret, AzureKeyVault and, for their labels, Namespace
-    #[arg(long, env = "KEYWARD_SOURCE", value_name = "DIR")]
-    pub source: PathBuf,
+    /// Where AzureKeyVaultSecrets, AzureKeyVaults and, for their labels, Namespaces come from: `kubernetes` for the cluster's
+    /// API server (of KUBECONFIG, or of the cluster this runs in), or a directory of manifests
+    #[arg(long, env = "KEYWARD_SOURCE", value_name = "kubernetes|DIR")]
+    pub source: Source,
 
-    /// How launchers' tokens are verified
-    #[arg(long, env = "KEYWARD_AUTHN", default_value = "jwks")]
-    pub authn: Authn,
+    /// The broker's own namespace, whose Secrets AzureKeyVaults may name (identity.secretName); by default the one it runs in
+    #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
 
-    /// Issuer of the tokens, as in their `iss`; its keys are found by OpenID discovery
+    /// How launchers' tokens are verified: by default token-review with `--source kubernetes`, else jwks
+    #[arg(long, env = "KEYWARD_AUTHN")]
+    pub authn: Option<Authn>,
+
+    /// jwks: issuer of the tokens, as in their `iss`; its keys are found by OpenID discovery
     #[arg(long, env = "KEYWARD_JWKS_ISSUER", value_name = "URL")]
-    pub jwks_issuer: String,
+    pub jwks_issuer: Option<String>,
 
     /// Where the issuer's keys are, instead of by discovery: an https URL or a file
     #[arg(long, env = "KEYWARD_JWKS", value_name = "URL|FILE")]
@@ -119,11 +124,36 @@ pub struct ServeArgs {
     pub log: LogArgs,
 }
 
+impl ServeArgs {
+    /// `--authn`, or what the source suggests.
+    pub fn authn(&self) -> Authn {
+        let suggested = if self.source == Source::Kubernetes { Authn::TokenReview } else { Authn::Jwks };
+        self.authn.unwrap_or(suggested)
+    }
+}
+
+/// `--source`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The cluster's API server
+    Kubernetes,
+    /// A directory of manifests
+    Directory(PathBuf),
+}
+
+impl From<OsString> for Source {
+    fn from(text: OsString) -> Self {
+        if text == "kubernetes" { Self::Kubernetes } else { Self::Directory(text.into()) }
+    }
+}
+
 /// `--authn`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Authn {
     /// Offline, against the issuer's published keys
     Jwks,
+    /// By the API server's TokenReview, which knows when a pod is gone; operators may then come with a token too
+    TokenReview,
 }
 
 #[cfg(test)]
@@ -135,6 +165,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_source_is_a_word_or_a_directory_and_suggests_how_tokens_are_verified() {
+        let parse = |flags: &[&str]| {
+            let all = ["keyward-broker", "serve", "--tls-dir", "x"].iter().chain(flags);
+            let Command::Serve(args) = Cli::try_parse_from(all).unwrap().command else { panic!() };
+            (args.source.clone(), args.authn())
+        };
+        let directory = |path: &str| Source::Directory(path.into());
+        assert_eq!(parse(&["--source", "kubernetes"]), (Source::Kubernetes, Authn::TokenReview));
+        assert_eq!(parse(&["--source", "kubernetes", "--authn", "jwks"]), (Source::Kubernetes, Authn::Jwks));
+        assert_eq!(parse(&["--source", "./kubernetes"]), (directory("./kubernetes"), Authn::Jwks));
+        assert_eq!(parse(&["--source", "d", "--authn", "token-review"]), (directory("d"), Authn::TokenReview));
     }
 
     #[test]

@@ -7,12 +7,16 @@
 //! | `keys` | a JSON Web Key Set → keys that can verify | none: pure |
 //! | `jws` | a token → its claims, once a key has verified it | none: pure |
 //! | `claims` | claims → [`Caller`] | none: pure |
+//! | [`review`] | asks the API server, after what can be told without it | API server |
+//! | [`operators`] | an operator's token → whether the cluster's rules let it call | API server |
 //! | [`verdicts`] | remembers for at most 30 s whom a token was accepted for | none |
 
 mod claims;
 pub mod jwks;
 mod jws;
 mod keys;
+pub mod operators;
+pub mod review;
 pub mod source;
 #[cfg(test)]
 mod testing;
@@ -96,9 +100,17 @@ pub enum AuthnError {
     /// The token names no pod: a service account's or a Secret's token, or a person's.
     #[error("the token is bound to no pod; use the pod's projected token, not one that `kubectl create token` made")]
     NotPodBound,
+    /// The API server says no: expired, revoked, or of a pod that is gone.
+    #[error("the API server does not accept the token{}", shown(.0))]
+    Refused(String),
     /// It cannot be told whether the token is good. The text says why.
     #[error("tokens cannot be verified now: {0}; try again")]
     Unavailable(String),
+}
+
+/// The API server's words, where it gave some.
+fn shown(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {}", quote(words)) }
 }
 
 /// Foreign text for a message: escaped, and short.

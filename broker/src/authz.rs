@@ -20,6 +20,9 @@ pub struct Grant {
 /// Why nothing was granted. Every text says what to do, and who can.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
+    /// Nothing can be said before everything was read.
+    #[error("the broker has not read every AzureKeyVaultSecret, AzureKeyVault and Namespace yet; try again")]
+    NotSynced,
     /// No such `AzureKeyVaultSecret` in the caller's own namespace.
     #[error(
         "AzureKeyVaultSecret {namespace}/{name} does not exist; create it in that namespace or correct the reference"
@@ -105,12 +108,15 @@ pub fn grant(snapshot: &Snapshot, secret: &Arc<SecretEntry>) -> Result<Grant, De
 
 /// First step: the secret `name` of `namespace`.
 pub fn find<'a>(snapshot: &'a Snapshot, namespace: &str, name: &str) -> Result<&'a Arc<SecretEntry>, Denial> {
+    if !snapshot.is_complete() {
+        return Err(Denial::NotSynced);
+    }
     match snapshot.secret(namespace, name) {
         Some(Ok(secret)) => Ok(secret),
-        Some(Err(reason)) => Err(Denial::InvalidSecret {
+        Some(Err(refused)) => Err(Denial::InvalidSecret {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            reason: reason.clone(),
+            reason: refused.reason.clone(),
         }),
         None => Err(Denial::UnknownSecret { namespace: namespace.to_owned(), name: name.to_owned() }),
     }
@@ -214,6 +220,15 @@ spec: {vault: {name: acme, object: {name: db, type: secret}}}
         assert_eq!(grant.rule, "AzureKeyVault acme: namespaces.names `shop`, objects `db*`");
         assert_eq!(grant.vault.origin.to_string(), "https://acme.vault.azure.net");
         assert_eq!(grant.secret.object.name.as_str(), "db-password");
+    }
+
+    #[test]
+    fn before_everything_was_read_nothing_is_granted_and_nothing_called_unknown() {
+        for access in [DefaultAccess::Deny, DefaultAccess::Allow] {
+            let unread = Snapshot::unread(defaults(access));
+            let decided = decide(&unread, "shop", &Reference::new("db", None).unwrap());
+            assert_eq!(decided.err(), Some(Denial::NotSynced));
+        }
     }
 
     #[test]

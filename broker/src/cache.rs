@@ -35,6 +35,7 @@ use refusals::Refusals;
 
 use crate::{
     budget::Class,
+    changes::{Change, Changes},
     object::{ObjectId, RawBody, RawObject},
     policy::{SecretEntry, VaultEntry, VaultId},
     readers::OpenVault,
@@ -90,6 +91,7 @@ pub struct ObjectCache {
     entries: Cache<CacheKey, Arc<Entry>>,
     refusals: Refusals,
     flights: Flights,
+    changes: Changes,
     counters: Arc<Counters>,
     max_bytes: u64,
 }
@@ -125,8 +127,9 @@ pub struct Totals {
 }
 
 impl ObjectCache {
-    /// An empty cache that keeps at most `max_bytes` of objects. Reads run on `tasks`.
-    pub fn new(max_bytes: u64, tasks: TaskTracker) -> Self {
+    /// An empty cache that keeps at most `max_bytes` of objects. Reads run on `tasks`; what those of callers bring that was
+    /// not held before is told to `changes`.
+    pub fn new(max_bytes: u64, tasks: TaskTracker, changes: Changes) -> Self {
         let entries = Cache::builder()
             .max_capacity(max_bytes)
             .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.bytes()).unwrap_or(u32::MAX))
@@ -135,6 +138,7 @@ impl ObjectCache {
             entries,
             refusals: Refusals::default(),
             flights: Flights::new(tasks),
+            changes,
             counters: Arc::new(Counters::default()),
             max_bytes,
         }
@@ -239,7 +243,7 @@ impl ObjectCache {
         let (cache, key, vault) = (self.clone(), key.clone(), Arc::clone(vault));
         async move {
             match read(&vault, &key.object, class, &waiting).await {
-                Ok(entry) => Ok(cache.land(key, entry, &vault.settings()).await),
+                Ok(entry) => Ok(cache.land(key, entry, &vault.settings(), class).await),
                 Err(error) => {
                     cache.turn_away(key, &error).await;
                     Err(error)
@@ -249,19 +253,28 @@ impl ObjectCache {
     }
 
     /// Keeps what was read, unless what is held is newer and may still be served, and returns what is held then.
-    async fn land(&self, key: CacheKey, read: Entry, vault: &VaultEntry) -> Arc<Entry> {
-        if let Some(held) = self.entries.get(&key).await
+    async fn land(&self, key: CacheKey, read: Entry, vault: &VaultEntry, class: Class) -> Arc<Entry> {
+        let held = self.entries.get(&key).await;
+        if let Some(held) = &held
             && held.is_newer_than(&read)
             && held.freshness(vault, Instant::now()) != Freshness::TooOld
         {
             // A replica of the vault that lags behind, most likely: the object itself never goes back.
             self.counters.older.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(vault = %key.vault.origin, object = %key.object.name, "the vault answered with an older version");
-            return held;
+            return Arc::clone(held);
         }
         let entry = Arc::new(read);
         self.entries.insert(key.clone(), Arc::clone(&entry)).await;
         self.refusals.lift(&key).await;
+        // What checks find out is told by whoever had them made.
+        if class == Class::PodStart {
+            match held {
+                None => self.changes.tell(Change::Landed(Arc::new(key))),
+                Some(held) if !held.same_as(&entry) => self.changes.tell(Change::Object(Arc::new(key))),
+                Some(_) => {}
+            }
+        }
         entry
     }
 

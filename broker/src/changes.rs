@@ -1,5 +1,5 @@
-//! What polling found out, told to whoever listens: objects that were replaced or are no longer served, declarations that
-//! read otherwise than before. Never a value.
+//! What was found out, told to whoever listens: objects that were replaced or are no longer served, objects that are held
+//! for the first time, declarations that read otherwise than before. Never a value.
 //!
 //! Bounded: a listener that is too slow misses changes and is told that it did; nobody waits for it.
 
@@ -17,6 +17,11 @@ const KEPT: usize = 1_024;
 pub enum Change {
     /// The object has another version or other attributes, or is not served any more.
     Object(Arc<CacheKey>),
+    /// Somebody's read brought the object into memory: news to those who only ask what is known of it.
+    Landed(Arc<CacheKey>),
+    /// These secrets, by namespace and name, are admitted otherwise than before, or name another object by their vault's
+    /// declaration.
+    Secrets(Arc<[(Arc<str>, Arc<str>)]>),
     /// Vaults are declared otherwise: what was denied may be granted now, and the reverse.
     Declarations,
 }

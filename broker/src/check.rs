@@ -19,6 +19,8 @@ pub enum Checked {
     Forbidden(String),
     /// The reference or the secret's manifest is malformed.
     Invalid(String),
+    /// Nothing can be said before everything was read.
+    NotYet,
 }
 
 /// Checks one reference, written as in an environment.
@@ -31,6 +33,7 @@ pub fn check(snapshot: &Snapshot, namespace: &str, reference: &str) -> Checked {
     let Err(denial) = authz::decide(snapshot, namespace, &reference) else { return Checked::Known };
     let reason = denial.to_string();
     match denial {
+        Denial::NotSynced => Checked::NotYet,
         Denial::UnknownSecret { .. } => Checked::Unknown(reason),
         Denial::InvalidSecret { .. } => Checked::Invalid(reason),
         Denial::UndeclaredVault { .. }
@@ -88,6 +91,7 @@ spec: {vaultName: broken, url: 'http://plain', namespaces: {names: ['*']}}
                 Checked::Unknown(reason) => format!("Unknown: {reason}"),
                 Checked::Forbidden(reason) => format!("Forbidden: {reason}"),
                 Checked::Invalid(reason) => format!("Invalid: {reason}"),
+                Checked::NotYet => "NotYet".to_owned(),
             };
             assert!(shown.starts_with(expected), "{namespace} {reference:?}: {shown}");
         }

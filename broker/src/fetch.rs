@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use keyward_types::ObjectVersion;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use crate::{
     authz::{self, Denial, Grant},
     cache::{CacheKey, Served},
-    policy::{SecretEntry, Snapshot},
+    policy::{Current, SecretEntry, Snapshot},
     render::{self, DataMap},
     resolve::{ResolveError, Resolver, Trail},
 };
@@ -92,8 +92,10 @@ impl From<Denial> for FetchError {
     }
 }
 
-/// Decides, reads, decides again, renders.
-pub async fn fetch(resolver: &Resolver, snapshot: &ArcSwap<Snapshot>, wanted: &Wanted) -> Outcome {
+/// Decides, reads, decides again, renders. A secret that is not known yet as it is wanted is waited for until `patience`
+/// ends: the caller, who watches too, may have heard of it first.
+pub async fn fetch(resolver: &Resolver, snapshot: &Current, wanted: &Wanted, patience: Instant) -> Outcome {
+    snapshot.until(patience, |snapshot| is_known(snapshot, wanted)).await;
     let grant = match grant(&snapshot.load(), wanted) {
         Ok(grant) => grant,
         Err(error) => return Outcome { trail: None, data: Err(error) },
@@ -118,12 +120,14 @@ pub struct Described {
     pub generation: i64,
 }
 
-/// Decides, and looks into memory.
+/// Decides, and looks into memory. Waits as [`fetch`] does.
 pub async fn describe(
     resolver: &Resolver,
-    snapshot: &ArcSwap<Snapshot>,
+    snapshot: &Current,
     wanted: &Wanted,
+    patience: Instant,
 ) -> Result<Described, FetchError> {
+    snapshot.until(patience, |snapshot| is_known(snapshot, wanted)).await;
     let grant = admitted(&snapshot.load(), wanted)?;
     Ok(Described { held: resolver.peek(&grant).await, generation: generation(&grant.secret) })
 }
@@ -146,18 +150,37 @@ fn admitted(snapshot: &Snapshot, wanted: &Wanted) -> Result<Grant, FetchError> {
         generation: wanted.generation,
         known,
     };
-    let secret = match authz::find(snapshot, &wanted.namespace, &wanted.name) {
+    let found = authz::find(snapshot, &wanted.namespace, &wanted.name);
+    match identity(snapshot, wanted) {
+        _ if !snapshot.is_complete() => {}
         // The caller has seen it where UIDs come from, so it will be here soon.
-        Err(Denial::UnknownSecret { .. }) if !wanted.uid.is_empty() => {
-            return Err(unknown("there is no such object".to_owned()));
+        None if !wanted.uid.is_empty() => return Err(unknown("there is no such object".to_owned())),
+        Some(known @ (uid, generation)) if !is_wanted(known, wanted) => {
+            return Err(unknown(format!("UID `{uid}`, generation {generation} is")));
         }
-        found => found?,
-    };
-    let (uid, generation) = (secret.uid.as_deref().unwrap_or_default(), generation(secret));
-    if uid != wanted.uid || generation < wanted.generation {
-        return Err(unknown(format!("UID `{uid}`, generation {generation} is")));
+        _ => {}
     }
-    Ok(authz::grant(snapshot, secret)?)
+    Ok(authz::grant(snapshot, found?)?)
+}
+
+/// Whether waiting would tell nothing more.
+fn is_known(snapshot: &Snapshot, wanted: &Wanted) -> bool {
+    // A source without UIDs is read whole: what is not there is not.
+    let found = || wanted.uid.is_empty() || identity(snapshot, wanted).is_some_and(|known| is_wanted(known, wanted));
+    snapshot.is_complete() && found()
+}
+
+fn is_wanted((uid, generation): (&str, i64), wanted: &Wanted) -> bool {
+    uid == wanted.uid && generation >= wanted.generation
+}
+
+/// UID and generation of the secret that has the name, whether it holds or not.
+fn identity<'a>(snapshot: &'a Snapshot, wanted: &Wanted) -> Option<(&'a str, i64)> {
+    let (uid, generation) = match snapshot.secret(&wanted.namespace, &wanted.name)? {
+        Ok(secret) => (&secret.uid, secret.generation),
+        Err(refused) => (&refused.uid, refused.generation),
+    };
+    Some((uid.as_deref().unwrap_or_default(), generation.unwrap_or_default()))
 }
 
 /// The data, by what the manifests say now and not by what they said before the read.

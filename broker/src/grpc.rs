@@ -3,6 +3,7 @@
 //! | room | does |
 //! |---|---|
 //! | [`roles`], [`guard`] | who may call which method: the table, and the one place that enforces it |
+//! | [`bearer`] | a request's token, and who shows bad ones |
 //! | [`measured`] | every request counted, by method and code |
 //! | [`secrets`] | `Secrets`: what launchers ask |
 //! | [`sync`] | `Sync`: what the controller asks |
@@ -11,6 +12,7 @@
 //! | [`ending`] | streams of others' services end with the broker |
 //! | [`errors`] | the one map from what went wrong to a status |
 
+pub mod bearer;
 pub mod cache;
 pub mod ending;
 pub mod errors;

@@ -5,7 +5,7 @@
 //! | room | does | I/O |
 //! |---|---|---|
 //! | [`grpc`] | requests in, replies and statuses out | gRPC |
-//! | [`authn`] | token → caller | issuer's keys |
+//! | [`authn`] | token → caller | issuer's keys or API server |
 //! | [`resolve`] | caller and references → values | |
 //! | [`rate`] | how often one identity may ask | none: pure |
 //! | [`authz`] | namespace and reference → grant or denial | none: pure |
@@ -28,7 +28,7 @@
 //! | [`check`] | reference → known or not, by the manifests alone | none: pure |
 //! | [`explain`] | reference → each gate on its way, open or closed | none: pure |
 //!
-//! Beside it: [`source`] keeps the snapshot current, [`metrics`] counts, [`app`], [`args`] and [`setup`] put it
+//! Beside it: [`source`] keeps the snapshot current, [`cluster`] asks the API server, [`metrics`] counts, [`app`], [`args`] and [`setup`] put it
 //! together, [`operator`] is the client behind `keyward-broker status`, `refresh` and `explain`.
 
 pub mod app;
@@ -40,6 +40,7 @@ pub mod budget;
 pub mod cache;
 pub mod changes;
 pub mod check;
+pub mod cluster;
 pub mod explain;
 pub mod fetch;
 pub mod figures;

@@ -1,6 +1,7 @@
-//! YAML text to manifests, document by document, so that one bad document never hides another.
+//! YAML text to manifests, document by document, so that one bad document never hides another. And the strict reading of
+//! a `spec`, which objects of an API server go through too.
 //!
-//! Pure. Used by the [`crate::source`] that reads files.
+//! Pure. Used by [`crate::source`].
 
 use keyward_crds::{AzureKeyVaultSecretSpec, AzureKeyVaultSpec, akvs, azure_key_vault, meta::ObjectMeta};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -46,6 +47,10 @@ pub enum Subject {
         namespace: String,
         /// `metadata.name`
         name: String,
+        /// `metadata.uid`
+        uid: Option<String>,
+        /// `metadata.generation`
+        generation: Option<i64>,
     },
     /// An `AzureKeyVault`; `vault_name` when it could be read.
     Vault {
@@ -61,7 +66,7 @@ pub enum Subject {
 impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Secret { namespace, name } => write!(f, "{}/{namespace}/{name}", akvs::KIND),
+            Self::Secret { namespace, name, .. } => write!(f, "{}/{namespace}/{name}", akvs::KIND),
             Self::Vault { name, .. } => write!(f, "{}/{name}", azure_key_vault::KIND),
             Self::Unknown => f.write_str("unknown"),
         }
@@ -135,7 +140,10 @@ fn read_document(document: &str) -> Result<Option<Manifest>, (Subject, String)> 
 fn read_secret(envelope: &Envelope, version: &str) -> Result<Manifest, (Subject, String)> {
     let text = |field: &str| envelope.metadata.get(field).and_then(Value::as_str).map(str::to_owned);
     let subject = match (text("namespace"), text("name")) {
-        (Some(namespace), Some(name)) => Subject::Secret { namespace, name },
+        (Some(namespace), Some(name)) => {
+            let generation = envelope.metadata.get("generation").and_then(Value::as_i64);
+            Subject::Secret { namespace, name, uid: text("uid"), generation }
+        }
         (None, Some(name)) => {
             return Err((Subject::Unknown, format!("{} `{name}` has no metadata.namespace", akvs::KIND)));
         }
@@ -145,8 +153,7 @@ fn read_secret(envelope: &Envelope, version: &str) -> Result<Manifest, (Subject,
         expect(&envelope.kind, &[akvs::KIND], "kind")?;
         expect(version, &akvs::VERSIONS, "version")?;
         let meta = from_value(&envelope.metadata, "metadata")?;
-        let spec = from_value(envelope.spec.as_ref().ok_or("spec is missing")?, "spec")?;
-        Ok(Manifest::Secret(meta, Box::new(spec)))
+        Ok(Manifest::Secret(meta, Box::new(secret_spec(envelope.spec.as_ref())?)))
     };
     read().map_err(|reason: String| (subject, reason))
 }
@@ -161,10 +168,19 @@ fn read_vault(envelope: &Envelope, version: &str) -> Result<Manifest, (Subject, 
         expect(&envelope.kind, &[azure_key_vault::KIND], "kind")?;
         expect(version, &[azure_key_vault::VERSION], "version")?;
         let meta = from_value(&envelope.metadata, "metadata")?;
-        let spec = from_value(envelope.spec.as_ref().ok_or("spec is missing")?, "spec")?;
-        Ok(Manifest::Vault(meta, Box::new(spec)))
+        Ok(Manifest::Vault(meta, Box::new(vault_spec(envelope.spec.as_ref())?)))
     };
     read().map_err(|reason: String| (subject, reason))
+}
+
+/// Reads the `spec` of an `AzureKeyVaultSecret`, wherever it comes from.
+pub fn secret_spec(spec: Option<&Value>) -> Result<AzureKeyVaultSecretSpec, String> {
+    from_value(spec.ok_or("spec is missing")?, "spec")
+}
+
+/// Reads the `spec` of an `AzureKeyVault`, wherever it comes from.
+pub fn vault_spec(spec: Option<&Value>) -> Result<AzureKeyVaultSpec, String> {
+    from_value(spec.ok_or("spec is missing")?, "spec")
 }
 
 fn from_value<T: DeserializeOwned>(value: &Value, field: &str) -> Result<T, String> {
@@ -219,7 +235,10 @@ mod tests {
             [("shop.yaml#1", true), ("shop.yaml#2", false), ("shop.yaml#3", true), ("shop.yaml#5", false)]
         );
         let last = results.into_iter().last().unwrap().unwrap_err();
-        assert_eq!(last.subject, Subject::Secret { namespace: "shop".into(), name: "db".into() });
+        assert_eq!(
+            last.subject,
+            Subject::Secret { namespace: "shop".into(), name: "db".into(), uid: None, generation: None }
+        );
         assert!(last.reason.contains("typ"), "{}", last.reason);
     }
 

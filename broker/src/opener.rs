@@ -4,7 +4,7 @@ mod identities;
 
 use std::sync::Arc;
 
-pub use self::identities::{Identities, Unavailable};
+pub use self::identities::{Credentials, Identities, Unavailable};
 use crate::{
     policy::VaultEntry,
     readers::{Open, VaultObserver},

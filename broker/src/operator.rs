@@ -20,7 +20,11 @@ use keyward_proto::{
     },
 };
 use serde_json::Value;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
 
 use crate::args::{ConnectionArgs, ExplainArgs, Output, RefreshArgs, StatusArgs};
 
@@ -59,22 +63,27 @@ impl Answer {
 /// Why no answer could be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
-    /// A file of the TLS directory.
-    #[error("{path}: {source}; the directory must hold tls.crt, tls.key and ca.crt", path = path.display())]
+    /// A file of the TLS directory, or of CA certificates.
+    #[error("{path}: {source}; --tls-dir must hold tls.crt, tls.key and ca.crt", path = path.display())]
     File {
         /// Which file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The token to explain.
-    #[error("--token-file {path}: {source}", path = path.display())]
+    /// The token to explain, or the operator's own.
+    #[error("{flag} {path}: {source}", path = path.display())]
     Token {
+        /// Which flag names it.
+        flag: &'static str,
         /// Which file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
+    /// Neither says whom to trust.
+    #[error("set --ca-file, or --tls-dir with ca.crt in it")]
+    NoCa,
     /// No connection.
     #[error("{broker}: {reason}; is the broker running there, and was its certificate issued by this ca.crt?")]
     Connect {
@@ -134,8 +143,12 @@ pub async fn run(question: Question, out: &mut impl io::Write) -> Result<Answer,
 
 fn who(namespace: Option<String>, token_file: Option<&Path>) -> Result<Option<Who>, OperatorError> {
     let Some(path) = token_file else { return Ok(namespace.map(Who::Namespace)) };
-    let token = fs::read_to_string(path).map_err(|source| OperatorError::Token { path: path.to_owned(), source })?;
-    Ok(Some(Who::Token(token.trim().to_owned())))
+    read_token("--token-file", path).map(|token| Some(Who::Token(token)))
+}
+
+fn read_token(flag: &'static str, path: &Path) -> Result<String, OperatorError> {
+    let failed = |source| OperatorError::Token { flag, path: path.to_owned(), source };
+    fs::read_to_string(path).map(|token| token.trim().to_owned()).map_err(failed)
 }
 
 fn print_json(value: &Value, out: &mut impl io::Write) -> io::Result<()> {
@@ -146,23 +159,60 @@ fn print_json(value: &Value, out: &mut impl io::Write) -> io::Result<()> {
 /// A broker that is connected to.
 struct Broker {
     url: String,
-    client: CacheClient<Channel>,
+    client: CacheClient<InterceptedService<Channel, Token>>,
+}
+
+/// The operator's token beside each request, where there is one.
+#[derive(Clone)]
+struct Token(Option<MetadataValue<Ascii>>);
+
+impl Token {
+    fn read(path: Option<&Path>) -> Result<Self, OperatorError> {
+        const FLAG: &str = "--operator-token-file";
+        let Some(path) = path else { return Ok(Self(None)) };
+        let header = format!("Bearer {}", read_token(FLAG, path)?).parse::<MetadataValue<Ascii>>();
+        let mut header = header.map_err(|_| OperatorError::Token {
+            flag: FLAG,
+            path: path.to_owned(),
+            source: io::Error::new(io::ErrorKind::InvalidData, "it holds no token"),
+        })?;
+        header.set_sensitive(true);
+        Ok(Self(Some(header)))
+    }
+}
+
+impl Interceptor for Token {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// Whom to trust, and unless a token does it, who is asking.
+fn tls(args: &ConnectionArgs) -> Result<ClientTlsConfig, OperatorError> {
+    let read = |path: PathBuf| fs::read(&path).map_err(|source| OperatorError::File { path, source });
+    let in_dir = |name: &str| args.tls_dir.as_ref().map(|dir| dir.join(name));
+    let ca = args.ca_file.clone().or_else(|| in_dir("ca.crt")).ok_or(OperatorError::NoCa)?;
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+    match (in_dir("tls.crt").zip(in_dir("tls.key")), &args.operator_token_file) {
+        // A certificate beside it would be looked at instead.
+        (_, Some(_)) | (None, None) => Ok(tls),
+        (Some((certificate, key)), None) => Ok(tls.identity(Identity::from_pem(read(certificate)?, read(key)?))),
+    }
 }
 
 impl Broker {
     async fn connect(args: &ConnectionArgs, deadline: Duration) -> Result<Self, OperatorError> {
-        let read = |name: &str| {
-            let path = args.tls_dir.join(name);
-            fs::read(&path).map_err(|source| OperatorError::File { path, source })
-        };
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(read("ca.crt")?))
-            .identity(Identity::from_pem(read("tls.crt")?, read("tls.key")?));
-        let url = args.broker.to_string();
-        let channel = channel(&url, tls, deadline)
+        let (token, url) = (Token::read(args.operator_token_file.as_deref())?, args.broker.to_string());
+        let channel = channel(&url, tls(args)?, deadline)
             .await
             .map_err(|error| OperatorError::Connect { broker: url.clone(), reason: root_cause(&error) })?;
-        Ok(Self { url, client: CacheClient::new(channel).max_decoding_message_size(MAX_REPLY_BYTES) })
+        Ok(Self {
+            url,
+            client: CacheClient::with_interceptor(channel, token).max_decoding_message_size(MAX_REPLY_BYTES),
+        })
     }
 
     fn refused(&self, status: tonic::Status) -> OperatorError {
@@ -176,7 +226,9 @@ async fn channel(url: &str, tls: ClientTlsConfig, deadline: Duration) -> Result<
 }
 
 /// Every page, as one answer.
-async fn whole_status(client: &mut CacheClient<Channel>) -> Result<StatusResponse, tonic::Status> {
+async fn whole_status(
+    client: &mut CacheClient<InterceptedService<Channel, Token>>,
+) -> Result<StatusResponse, tonic::Status> {
     let mut request = StatusRequest { page_size: 1_000, page_token: String::new() };
     let mut whole = client.status(request.clone()).await?.into_inner();
     while !whole.next_page_token.is_empty() {

@@ -92,6 +92,19 @@ impl<K: Eq + Hash> Limiter<K> {
     }
 }
 
+impl<K: Eq + Hash> Limiter<K> {
+    /// Whether [`Self::take`] would take one, without taking it; else how long `identity` is to wait.
+    pub fn may<Q>(&self, identity: &Q, now: Instant) -> Result<(), Duration>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let spent_until = counted.spent_until.get(identity).copied();
+        spent_until.map_or(Ok(()), |spent_until| self.rate.take(spent_until, now).map(drop))
+    }
+}
+
 impl<K: Eq + Hash> Counted<K> {
     /// Forgets who has its whole share back: to know it and not to know it is the same. Not at every request, which
     /// would make a full map slow.
@@ -137,6 +150,17 @@ mod tests {
         let (limiter, now) = (Limiter::<String>::new(RATE), Instant::now());
         while limiter.take("loud", now).is_ok() {}
         assert_eq!(limiter.take("quiet", now), Ok(()));
+    }
+
+    #[test]
+    fn to_ask_whether_one_may_takes_nothing() {
+        let (limiter, now) = (Limiter::<String>::new(RATE), Instant::now());
+        for _ in 0..100 {
+            assert_eq!(limiter.may("pod", now), Ok(()));
+        }
+        while limiter.take("pod", now).is_ok() {}
+        assert_eq!(limiter.may("pod", now), Err(Duration::from_millis(100)));
+        assert_eq!(limiter.may("pod", now + Duration::from_millis(100)), Ok(()));
     }
 
     #[test]

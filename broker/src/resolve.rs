@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use futures::{StreamExt as _, stream};
 use keyward_types::{ObjectVersion, Reference, SecretBytes};
 use tokio::time::{Instant, timeout_at};
@@ -10,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     authz::{self, Denial, Grant},
     cache::{CacheKey, LoadError, ObjectCache, Served},
-    policy::Snapshot,
+    policy::{Current, Snapshot},
     readers::Readers,
     render::{self, RenderError},
 };
@@ -24,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// Turns references into values. Cloning shares it.
 #[derive(Clone)]
 pub struct Resolver {
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    snapshot: Arc<Current>,
     cache: ObjectCache,
     readers: Arc<Readers>,
 }
@@ -115,7 +114,7 @@ pub enum ResolveError {
 
 impl Resolver {
     /// `snapshot` is swapped by the source whenever the manifests change.
-    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, cache: ObjectCache, readers: Arc<Readers>) -> Self {
+    pub fn new(snapshot: Arc<Current>, cache: ObjectCache, readers: Arc<Readers>) -> Self {
         Self { snapshot, cache, readers }
     }
 

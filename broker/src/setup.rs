@@ -1,5 +1,6 @@
 //! From flags to the parts that need files or other people's servers: identity, trust, the tokens' issuer.
 
+mod authentication;
 mod azure_json;
 mod identity;
 
@@ -7,14 +8,13 @@ use std::sync::Arc;
 
 use self::identity::Secrets;
 use crate::{
-    args::{Authn, ServeArgs},
-    authn::{
-        Authenticator,
-        jwks::{KeyRefresher, Pace, jwks},
-        source::{KeySource, Place, SourceError},
-        verdicts::Verdicts,
+    args::{Authn, ServeArgs, Source},
+    authn::source::SourceError,
+    cluster::{
+        client::{Cluster, ClusterError},
+        secrets::OwnSecrets,
     },
-    opener::AzureOpener,
+    opener::{AzureOpener, Credentials},
     policy::{DefaultAccess, Defaults},
     vault::{
         azure::{AzureConfig, AzureVaults},
@@ -24,7 +24,11 @@ use crate::{
     },
 };
 
-pub use self::{azure_json::AzureJsonError, identity::IdentityError};
+pub use self::{
+    authentication::{Authentication, authentication},
+    azure_json::AzureJsonError,
+    identity::IdentityError,
+};
 
 /// Why a part cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,15 @@ pub enum SetupError {
     /// Nothing to make the process's own key from.
     #[error("the system gives no random bytes")]
     Randomness,
+    /// The API server.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Something asks the API server, and there is none.
+    #[error("--authn token-review needs an API server")]
+    NoCluster,
+    /// No issuer.
+    #[error("KEYWARD_JWKS_ISSUER is not set, and --authn jwks needs it")]
+    NoIssuer,
     /// The tokens' issuer, or the CA it may use.
     #[error("KEYWARD_JWKS_ISSUER or KEYWARD_JWKS_CA_FILE: {0}")]
     Issuer(SourceError),
@@ -78,10 +91,14 @@ fn suffix(text: &str) -> Result<Arc<str>, SetupError> {
     }
 }
 
-/// What opens vaults.
-pub fn opener(args: &ServeArgs) -> Result<AzureOpener, SetupError> {
+/// What opens vaults. Credentials that `AzureKeyVault`s name are in the directory that was given, or else where the
+/// `AzureKeyVault`s themselves are.
+pub fn opener(args: &ServeArgs, cluster: Option<&Cluster>) -> Result<AzureOpener, SetupError> {
     let azure = &args.azure;
-    let identities = identity::identities(azure, &Secrets::from_environment())?;
+    let mut identities = identity::identities(azure, &Secrets::from_environment())?;
+    if let (None, Source::Kubernetes, Some(cluster)) = (&identities.credentials, &args.source, cluster) {
+        identities.credentials = Some(Credentials::Store(Arc::new(OwnSecrets::new(cluster.clone()))));
+    }
     let authority_host = azure.azure_authority_host.as_ref().map(|url| Origin::parse(url.as_str())).transpose()?;
     let roots = azure.azure_ca_file.clone().map_or(Roots::System, Roots::SystemAnd);
     let custom_audience = azure.azure_vault_audience.clone();
@@ -98,16 +115,11 @@ impl RequestObserver for SignIns {
     }
 }
 
-/// What verifies launchers' tokens, and the task that keeps the issuer's keys.
-pub fn authenticator(args: &ServeArgs) -> Result<(Arc<dyn Authenticator>, KeyRefresher), SetupError> {
-    match args.authn {
-        Authn::Jwks => {
-            let place = Place::parse(args.jwks.as_deref()).map_err(SetupError::Keys)?;
-            let source =
-                KeySource::new(&args.jwks_issuer, place, args.jwks_ca_file.clone()).map_err(SetupError::Issuer)?;
-            let (authenticator, refresher) = jwks(&args.jwks_issuer, source, Pace::default());
-            let verdicts = Verdicts::new(Arc::new(authenticator)).map_err(|_| SetupError::Randomness)?;
-            Ok((Arc::new(verdicts), refresher))
-        }
+/// The API server, where anything asks it.
+pub async fn cluster(args: &ServeArgs) -> Result<Option<Cluster>, SetupError> {
+    if args.source == Source::Kubernetes || args.authn() == Authn::TokenReview {
+        Ok(Some(Cluster::infer(args.namespace.as_deref()).await?))
+    } else {
+        Ok(None)
     }
 }

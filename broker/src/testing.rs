@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures::{
     StreamExt as _,
@@ -18,10 +17,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     cache::ObjectCache,
+    changes::Changes,
     manifests,
     metrics::Metrics,
     object::{Attributes, ObjectId, RawBody, RawObject, RawSecret, Stamp},
-    policy::{self, DefaultAccess, Snapshot, VaultEntry},
+    policy::{self, Current, DefaultAccess, Snapshot, VaultEntry},
     readers::{Open, Readers, VaultObserver},
     resolve::Resolver,
     vault::{Collection, Page, ReadError, VaultReader},
@@ -106,8 +106,8 @@ pub(crate) fn metrics() -> Arc<Metrics> {
 }
 
 /// A resolver of `snapshot` that reads from `vault`.
-pub(crate) fn resolver(snapshot: &Arc<ArcSwap<Snapshot>>, vault: &Arc<Memory>) -> Resolver {
-    let cache = ObjectCache::new(1 << 20, TaskTracker::new());
+pub(crate) fn resolver(snapshot: &Arc<Current>, vault: &Arc<Memory>) -> Resolver {
+    let cache = ObjectCache::new(1 << 20, TaskTracker::new(), Changes::default());
     Resolver::new(Arc::clone(snapshot), cache, readers(vault))
 }
 

@@ -1,11 +1,11 @@
-//! From what polling found out to what the controller is told: which secrets have something new. Pure; the stream around
+//! From what was found out to what the controller is told: which secrets have something new. Pure; the stream around
 //! it is [`crate::grpc::sync`]'s, one [`Backlog`] for each.
 //!
 //! Bounded: what a slow reader has not heard is kept once for each object, up to a number, and beyond it becomes one
 //! word to look at everything.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -28,11 +28,20 @@ pub enum Event {
     Resync(&'static str),
 }
 
+/// Whom an object is news to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    /// Every secret that names it.
+    All,
+    /// Those without output. Whoever has one asked for the object, and has it.
+    WithoutOutput,
+}
+
 /// What one reader is still to be told.
 #[derive(Debug)]
 pub struct Backlog {
     resync: Option<&'static str>,
-    objects: HashSet<Arc<CacheKey>>,
+    objects: HashMap<Arc<CacheKey>, News>,
     secrets: VecDeque<(Arc<str>, Arc<str>)>,
 }
 
@@ -40,7 +49,7 @@ impl Default for Backlog {
     /// Whoever begins to listen has missed everything before.
     fn default() -> Self {
         let resync = Some("the stream has just begun");
-        Self { resync, objects: HashSet::new(), secrets: VecDeque::new() }
+        Self { resync, objects: HashMap::new(), secrets: VecDeque::new() }
     }
 }
 
@@ -50,14 +59,23 @@ impl Backlog {
         match change {
             Change::Declarations => self.resync("the declarations have changed"),
             // The word that is to come says this too.
-            Change::Object(_) if self.resync.is_some() => {}
+            _ if self.resync.is_some() => {}
             Change::Object(key) => {
-                self.objects.insert(key);
-                if self.objects.len() > MAX_KEPT {
-                    self.missed();
-                }
+                self.objects.insert(key, News::All);
             }
+            Change::Landed(key) => {
+                self.objects.entry(key).or_insert(News::WithoutOutput);
+            }
+            Change::Secrets(secrets) => self.secrets.extend(secrets.iter().cloned()),
         }
+        if self.objects.len().max(self.secrets.len()) > MAX_KEPT {
+            self.missed();
+        }
+    }
+
+    /// Whether [`Self::next`] would look objects up, which goes through all secrets: many at a time cost no more than one.
+    pub fn would_look_up(&self) -> bool {
+        self.resync.is_none() && self.secrets.is_empty() && !self.objects.is_empty()
     }
 
     /// Notes that the reader was too slow to hear of every change.
@@ -67,7 +85,7 @@ impl Backlog {
 
     /// What the reader is told next, if there is something. Objects are looked up by what the manifests say now.
     pub fn next(&mut self, snapshot: &Snapshot) -> Option<Event> {
-        if self.resync.is_none() && self.secrets.is_empty() && !self.objects.is_empty() {
+        if self.would_look_up() {
             self.look_up(snapshot);
         }
         if let Some(reason) = self.resync.take() {
@@ -85,9 +103,15 @@ impl Backlog {
     /// All objects in one pass, whatever their number.
     fn look_up(&mut self, snapshot: &Snapshot) {
         let objects = std::mem::take(&mut self.objects);
+        let any_is_news_to_all = objects.values().any(|news| *news == News::All);
         for secret in snapshot.secrets() {
-            let vault = authz::vault_of(snapshot, secret);
-            if vault.is_ok_and(|vault| objects.contains(&CacheKey::of(secret, &vault))) {
+            let has_output = secret.rendering.has_output();
+            if has_output && !any_is_news_to_all {
+                continue;
+            }
+            let Ok(vault) = authz::vault_of(snapshot, secret) else { continue };
+            let news = objects.get(&CacheKey::of(secret, &vault));
+            if news.is_some_and(|news| *news == News::All || !has_output) {
                 self.secrets.push_back((secret.namespace.clone(), secret.name.clone()));
             }
             if self.secrets.len() > MAX_KEPT {
@@ -156,6 +180,42 @@ mod tests {
         assert_eq!(all(&mut backlog, &snapshot).len(), 1);
         backlog.hear(key(&snapshot, "shop", "db"));
         assert_eq!(all(&mut backlog, &snapshot), ["shop/db"], "after a resync it hears again");
+    }
+
+    #[test]
+    fn an_object_that_has_landed_is_news_to_secrets_without_output_alone() {
+        let output = testing::secret_with(
+            "name: out, namespace: shop",
+            "acme",
+            "db",
+            ", output: {secret: {name: s, dataKey: k}}",
+        );
+        let snapshot = testing::snapshot(&format!("{ACME}{output}{}", testing::secret("shop", "env", "acme", "db")));
+        let mut backlog = begun(&snapshot);
+        let Change::Object(db) = key(&snapshot, "shop", "env") else { panic!() };
+        backlog.hear(Change::Landed(Arc::clone(&db)));
+        assert_eq!(all(&mut backlog, &snapshot), ["shop/env"]);
+        for both in [
+            [Change::Landed(Arc::clone(&db)), Change::Object(Arc::clone(&db))],
+            [Change::Object(db.clone()), Change::Landed(db)],
+        ] {
+            for change in both {
+                backlog.hear(change);
+            }
+            assert_eq!(all(&mut backlog, &snapshot), ["shop/env", "shop/out"]);
+        }
+    }
+
+    #[test]
+    fn secrets_that_are_admitted_otherwise_are_told_by_name_up_to_a_number() {
+        let snapshot = testing::snapshot(ACME);
+        let mut backlog = begun(&snapshot);
+        let named = |names: std::ops::Range<usize>| names.map(|n| ("shop".into(), format!("s{n}").into())).collect();
+        backlog.hear(Change::Secrets(named(0..2)));
+        assert_eq!(all(&mut backlog, &snapshot), ["shop/s0", "shop/s1"]);
+        backlog.hear(Change::Secrets(named(0..900)));
+        backlog.hear(Change::Secrets(named(0..900)));
+        assert_eq!(all(&mut backlog, &snapshot), ["resync: the reader was too slow to be told of every change"]);
     }
 
     #[test]

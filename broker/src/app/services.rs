@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use keyward_proto::{
     MAX_REPLY_BYTES, MAX_REQUEST_BYTES,
     v1::{
@@ -19,12 +18,15 @@ use tonic_health::{
 
 use crate::{
     audit::AuditLog,
-    authn::Authenticator,
+    authn::{Authenticator, operators::Operators},
     cache::ObjectCache,
     changes::Changes,
-    grpc::{cache::CacheService, references::ReferencesService, secrets::SecretsService, sync::SyncService},
+    grpc::{
+        bearer::Refusals, cache::CacheService, guard::Guard, references::ReferencesService, secrets::SecretsService,
+        sync::SyncService,
+    },
     metrics::Metrics,
-    policy::Snapshot,
+    policy::Current,
     poll::Refresh,
     rate::{Limiter, Rate},
     readers::Readers,
@@ -35,7 +37,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Core {
     /// What the manifests say.
-    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) snapshot: Arc<Current>,
     /// What is held.
     pub(super) cache: ObjectCache,
     /// Which vaults are open.
@@ -48,6 +50,8 @@ pub(super) struct Core {
 pub(super) struct Services {
     pub(super) core: Core,
     pub(super) authenticator: Arc<dyn Authenticator>,
+    pub(super) operators: Option<Arc<dyn Operators>>,
+    pub(super) refusals: Arc<Refusals>,
     pub(super) audit: Arc<AuditLog>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) refresh: Arc<dyn Refresh>,
@@ -62,6 +66,11 @@ impl Services {
             .add_service(self.sync(drain))
             .add_service(self.references())
             .add_service(self.cache())
+    }
+
+    /// What stands before them all.
+    pub(super) fn guard(&self) -> Guard {
+        Guard::new(&self.trust_domain, Arc::clone(&self.refusals), self.operators.clone())
     }
 
     /// The health service, in which they all serve.
@@ -93,6 +102,7 @@ impl Services {
             resolver: self.resolver(),
             audit: Arc::clone(&self.audit),
             requests: Limiter::new(Rate::of_a_pod(self.requests_per_pod)),
+            refusals: Arc::clone(&self.refusals),
         })
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_REPLY_BYTES)

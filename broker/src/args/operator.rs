@@ -14,8 +14,17 @@ pub struct ConnectionArgs {
 
     // Not the variable of `serve`: a broker's own certificate is no operator's, and both are often set in one shell.
     /// Directory with tls.crt and tls.key (of role `operator`) and ca.crt
-    #[arg(long, env = "KEYWARD_OPERATOR_TLS_DIR", value_name = "DIR")]
-    pub tls_dir: PathBuf,
+    #[arg(long, env = "KEYWARD_OPERATOR_TLS_DIR", value_name = "DIR", required_unless_present = "operator_token_file")]
+    pub tls_dir: Option<PathBuf>,
+
+    /// Instead of a certificate: a file with a token, audience keyward-broker, of a user who may get (refresh: update)
+    /// caches.keyward.dev, as of `kubectl create token NAME --audience keyward-broker`
+    #[arg(long, env = "KEYWARD_OPERATOR_TOKEN_FILE", value_name = "FILE")]
+    pub operator_token_file: Option<PathBuf>,
+
+    /// The CA certificates, PEM, that the broker's own may be signed by; without it, those of the directory
+    #[arg(long, env = "KEYWARD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Flags of `status`.

@@ -56,11 +56,32 @@ struct Identified {
 
 /// Reads claims whose signature has been verified.
 pub(super) fn caller(claims: &[u8], issuer: &str, now: SystemTime) -> Result<Caller, AuthnError> {
-    let claims: Claims = serde_json::from_slice(claims)
-        .map_err(|_| AuthnError::Malformed("its claims are not those of a Kubernetes service account token"))?;
+    let claims = parse(claims)?;
     if claims.iss != issuer {
         return Err(AuthnError::WrongIssuer { found: quote(&claims.iss), expected: issuer.to_owned() });
     }
+    pod(claims, now)
+}
+
+/// Reads claims that prove nothing yet: whom the token would be for, if its issuer stood by it. Whoever that is, is known
+/// to the API server alone.
+pub(super) fn claimed(claims: &[u8], now: SystemTime) -> Result<Caller, AuthnError> {
+    pod(parse(claims)?, now)
+}
+
+/// Reads of claims that prove nothing yet when the token ends, and that it is for us.
+pub(super) fn expiry(claims: &[u8], now: SystemTime) -> Result<SystemTime, AuthnError> {
+    let claims = parse(claims)?;
+    check_audience(&claims.aud)?;
+    check_time(&claims, now)
+}
+
+fn parse(claims: &[u8]) -> Result<Claims, AuthnError> {
+    serde_json::from_slice(claims)
+        .map_err(|_| AuthnError::Malformed("its claims are not those of a Kubernetes service account token"))
+}
+
+fn pod(claims: Claims, now: SystemTime) -> Result<Caller, AuthnError> {
     check_audience(&claims.aud)?;
     let expires = check_time(&claims, now)?;
     let kubernetes = claims.kubernetes.ok_or(AuthnError::NotPodBound)?;

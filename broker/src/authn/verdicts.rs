@@ -83,14 +83,20 @@ impl Authenticator for Verdicts {
         let name = self.name(token);
         // Before the inner one is asked: what it looks at may change while it decides.
         let now = (self.clock)();
-        if let Some(verdict) = self.accepted.get(&name).await
-            && verdict.holds(now)
-        {
-            return Ok(Caller::clone(&verdict.caller));
+        match self.accepted.get(&name).await {
+            Some(verdict) if verdict.holds(now) => return Ok(Caller::clone(&verdict.caller)),
+            Some(_) => self.accepted.invalidate(&name).await,
+            None => {}
         }
-        let caller = self.inner.authenticate(token).await?;
-        self.accepted.insert(name, Verdict { caller: Arc::new(caller.clone()), since: now.instant }).await;
-        Ok(caller)
+        // A pod's containers start at once, each with the same token: it is looked at once.
+        let decide = async {
+            let caller = Arc::new(self.inner.authenticate(token).await?);
+            Ok(Verdict { caller, since: now.instant })
+        };
+        match self.accepted.try_get_with(name, decide).await {
+            Ok(verdict) => Ok(Caller::clone(&verdict.caller)),
+            Err(error) => Err(AuthnError::clone(&error)),
+        }
     }
 }
 

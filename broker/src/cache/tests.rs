@@ -20,7 +20,7 @@ struct Fixture {
 fn fixture(spec: &str) -> Fixture {
     let fake = FakeVault::with_secrets(100);
     let (_, vault) = fake.open(&testing::vault(spec));
-    Fixture { cache: ObjectCache::new(1 << 20, TaskTracker::new()), fake, vault }
+    Fixture { cache: ObjectCache::new(1 << 20, TaskTracker::new(), Changes::default()), fake, vault }
 }
 
 const ACME: &str = "{vaultName: acme, pollInterval: 60s, maxStale: 1h}";
@@ -261,7 +261,7 @@ async fn who_comes_as_a_read_is_given_up_has_one_of_his_own() {
 
 #[tokio::test]
 async fn the_bound_holds_and_totals_add_up() {
-    let all = Fixture { cache: ObjectCache::new(4 * 600, TaskTracker::new()), ..fixture(ACME) };
+    let all = Fixture { cache: ObjectCache::new(4 * 600, TaskTracker::new(), Changes::default()), ..fixture(ACME) };
     for n in 0..20 {
         all.value(&format!("s{n}")).await.unwrap();
     }
@@ -269,4 +269,27 @@ async fn the_bound_holds_and_totals_add_up() {
     let totals = all.cache.totals();
     assert!(totals.bytes <= totals.max_bytes && totals.entries <= 4, "{totals:?}");
     assert_eq!((totals.hits, totals.misses), (0, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_s_read_brings_is_told_once_and_what_a_check_brings_is_not() {
+    let mut all = fixture(ACME);
+    let changes = Changes::default();
+    all.cache = ObjectCache::new(1 << 20, TaskTracker::new(), changes.clone());
+    let mut told = changes.listen();
+    let key = Arc::new(all.key("s1"));
+    for _ in 0..2 {
+        all.value("s1").await.unwrap();
+    }
+    assert_eq!(told.try_recv(), Ok(Change::Landed(Arc::clone(&key))));
+    all.fake.set("s1");
+    all.check("s1").await.unwrap();
+    assert!(told.try_recv().is_err(), "who checks tells");
+    // Too old to be served: a caller reads it, and finds another one.
+    all.fake.set("s1");
+    advance(Duration::from_secs(3 * 3_600)).await;
+    all.value("s1").await.unwrap();
+    assert_eq!(told.try_recv(), Ok(Change::Object(key)));
+    all.check("s2").await.unwrap();
+    assert!(told.try_recv().is_err());
 }

@@ -1,9 +1,10 @@
 use std::{sync::Arc, time::SystemTime};
 
-use arc_swap::ArcSwap;
-
 use super::*;
-use crate::testing::{self, ACME, Memory};
+use crate::{
+    policy::Current,
+    testing::{self, ACME, Memory},
+};
 
 fn snapshot() -> Snapshot {
     let pinned = "a".repeat(32);
@@ -85,7 +86,7 @@ fn open_gates_say_what_was_found() {
 
 #[tokio::test]
 async fn the_cache_is_looked_at_without_a_read_and_never_for_a_value() {
-    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot()));
+    let snapshot = Arc::new(Current::new(snapshot()));
     let vault = Memory::new(1);
     let resolver = testing::resolver(&snapshot, &vault);
     let whole = reference("db@azurekeyvault");

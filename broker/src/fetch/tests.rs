@@ -18,15 +18,15 @@ fn wanted(uid: &str, generation: i64) -> Wanted {
 }
 
 /// A resolver on `snapshot`, which can be swapped, and the vault that it reads.
-fn world(snapshot: Snapshot, turns: usize) -> (Arc<ArcSwap<Snapshot>>, Arc<Memory>, Resolver) {
-    let (snapshot, vault) = (Arc::new(ArcSwap::from_pointee(snapshot)), Memory::new(turns));
+fn world(snapshot: Snapshot, turns: usize) -> (Arc<Current>, Arc<Memory>, Resolver) {
+    let (snapshot, vault) = (Arc::new(Current::new(snapshot)), Memory::new(turns));
     let resolver = testing::resolver(&snapshot, &vault);
     (snapshot, vault, resolver)
 }
 
 async fn fetched(snapshot: Snapshot, wanted: &Wanted) -> (Outcome, usize) {
     let (snapshot, vault, resolver) = world(snapshot, 1);
-    let outcome = fetch(&resolver, &snapshot, wanted).await;
+    let outcome = fetch(&resolver, &snapshot, wanted, Instant::now()).await;
     (outcome, vault.reads.load(Ordering::SeqCst))
 }
 
@@ -97,10 +97,10 @@ async fn a_secret_for_references_only_is_refused_and_the_vault_is_not_asked() {
 /// What a fetch of `before` says when the manifests are `after` by the time the vault answers.
 async fn swapped(before: Snapshot, after: Snapshot, wanted: Wanted) -> Result<Fetched, FetchError> {
     let (snapshot, vault, resolver) = world(before, 0);
-    let fetching = async { fetch(&resolver, &snapshot, &wanted).await.data };
+    let fetching = async { fetch(&resolver, &snapshot, &wanted, Instant::now()).await.data };
     let swapping = async {
         vault.read_begun().await;
-        snapshot.store(Arc::new(after));
+        snapshot.publish(Arc::new(after));
         vault.turns.add_permits(1);
     };
     tokio::join!(fetching, swapping).0
@@ -141,10 +141,63 @@ async fn an_output_changed_during_the_read_is_rendered_as_it_is_now() {
     assert!(fetched.data.secret.unwrap().data.contains_key("renamed"));
 }
 
+#[tokio::test]
+async fn an_invalid_generation_is_not_taken_for_the_next_one() {
+    let invalid = manifests(", uid: u-1, generation: 1", "a/b");
+    let (outcome, _) = fetched(invalid.clone(), &wanted("u-1", 2)).await;
+    assert!(matches!(outcome.data, Err(FetchError::Unknown { .. })));
+    let (outcome, _) = fetched(invalid, &wanted("u-1", 1)).await;
+    let denied = outcome.data.unwrap_err();
+    assert!(matches!(denied, FetchError::Resolve(ResolveError::Denied(Denial::InvalidSecret { .. }))), "{denied}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_the_caller_has_heard_of_first_is_waited_for() {
+    let unread = Snapshot::unread(crate::policy::testing::defaults(crate::policy::DefaultAccess::Deny));
+    let (snapshot, _vault, resolver) = world(unread, 1);
+    let began = Instant::now();
+    let (wanted, patience) = (wanted("u-1", 2), began + Duration::from_secs(2));
+    let publishing = async {
+        for metadata in ["", ", uid: u-0, generation: 9", ", uid: u-1, generation: 1", ", uid: u-1, generation: 2"] {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            snapshot.publish(Arc::new(manifests(metadata, "password")));
+        }
+    };
+    let (outcome, ()) = tokio::join!(fetch(&resolver, &snapshot, &wanted, patience), publishing);
+    assert_eq!(outcome.data.unwrap().generation, 2);
+    assert_eq!(began.elapsed(), Duration::from_millis(400));
+    let held = describe(&resolver, &snapshot, &wanted, patience).await.unwrap();
+    assert!(held.held.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_does_not_come_is_waited_for_no_longer_than_patience() {
+    let (snapshot, _vault, resolver) = world(testing::snapshot(ACME), 1);
+    let began = Instant::now();
+    let outcome = fetch(&resolver, &snapshot, &wanted("u-1", 1), began + Duration::from_secs(2)).await;
+    assert!(matches!(outcome.data, Err(FetchError::Unknown { .. })));
+    assert_eq!(began.elapsed(), Duration::from_secs(2));
+    // Files have no UIDs: there is nothing to wait for.
+    let outcome = fetch(&resolver, &snapshot, &wanted("", 0), began + Duration::from_secs(9)).await;
+    assert!(outcome.data.is_err());
+    assert_eq!(began.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_everything_was_read_a_fetch_is_told_to_come_again() {
+    let unread = Snapshot::unread(crate::policy::testing::defaults(crate::policy::DefaultAccess::Allow));
+    for uid in ["", "u-1"] {
+        let (outcome, reads) = fetched(unread.clone(), &wanted(uid, 0)).await;
+        let denied = outcome.data.unwrap_err();
+        assert!(matches!(denied, FetchError::Resolve(ResolveError::Denied(Denial::NotSynced))), "{denied}");
+        assert_eq!(reads, 0);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_vault_that_does_not_answer_is_not_waited_for_for_ever() {
     let (snapshot, _vault, resolver) = world(manifests("", "password"), 0);
-    let outcome = fetch(&resolver, &snapshot, &wanted("", 0)).await;
+    let outcome = fetch(&resolver, &snapshot, &wanted("", 0), Instant::now()).await;
     assert!(matches!(outcome.data, Err(FetchError::Resolve(ResolveError::Late { .. }))));
     assert!(outcome.trail.is_some(), "the audit names the object all the same");
 }

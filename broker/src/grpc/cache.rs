@@ -11,7 +11,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use keyward_proto::v1::{
     self, ExplainRequest, ExplainResponse, RefreshRequest, RefreshResponse, StatusRequest, StatusResponse,
 };
@@ -25,7 +24,7 @@ use crate::{
     authn::Authenticator,
     cache::ObjectCache,
     figures::{self, Figures},
-    policy::{Declared, Snapshot, VaultId},
+    policy::{Current, Declared, Snapshot, VaultId},
     poll::Refresh,
     readers::Readers,
     resolve::Resolver,
@@ -37,7 +36,7 @@ const REFRESH_DEADLINE: Duration = Duration::from_secs(60);
 /// The service.
 pub struct CacheService {
     /// What the manifests say.
-    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub snapshot: Arc<Current>,
     /// What is held.
     pub cache: ObjectCache,
     /// Which vaults are open.

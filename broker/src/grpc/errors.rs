@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
-    authn::AuthnError,
+    authn::{AuthnError, operators::OperatorError},
     authz::Denial,
     cache::LoadError,
     fetch::FetchError,
@@ -55,6 +55,7 @@ pub fn of_resolve(error: &ResolveError) -> Verdict {
 
 fn of_denial(denial: &Denial) -> Verdict {
     match denial {
+        Denial::NotSynced => verdict(Code::Unavailable, "NOT_SYNCED"),
         Denial::UnknownSecret { .. } => verdict(Code::NotFound, "SECRET_UNKNOWN"),
         Denial::InvalidSecret { .. } => verdict(Code::FailedPrecondition, "SECRET_INVALID"),
         Denial::UndeclaredVault { .. } => verdict(Code::PermissionDenied, "VAULT_UNDECLARED"),
@@ -83,12 +84,26 @@ fn of_read(error: &ReadError) -> Verdict {
     }
 }
 
+/// What it means that nothing can be decided yet.
+pub fn not_synced() -> Status {
+    status(of_denial(&Denial::NotSynced), Denial::NotSynced.to_string(), &[])
+}
+
 /// What a refused token means to the caller.
 pub fn of_authn(error: &AuthnError) -> Verdict {
     match error {
         AuthnError::Unavailable(_) => verdict(Code::Unavailable, "TOKENS_NOT_VERIFIABLE"),
         _ => verdict(Code::Unauthenticated, "TOKEN_REFUSED"),
     }
+}
+
+/// What it means that an operator's token opens nothing.
+pub fn of_operator(error: &OperatorError) -> Status {
+    let verdict = match error {
+        OperatorError::Token(error) => of_authn(error),
+        OperatorError::Forbidden { .. } => verdict(Code::PermissionDenied, "OPERATOR_NOT_ADMITTED"),
+    };
+    status(verdict, error.to_string(), &[])
 }
 
 /// What a failed `Fetch` means to the controller.
@@ -116,6 +131,13 @@ pub fn too_many_requests(wait: Duration) -> Status {
     let wait = wait.clamp(Duration::from_millis(1), MAX_RETRY_AFTER);
     let verdict = Verdict { code: Code::ResourceExhausted, reason: "TOO_MANY_REQUESTS", retry_after: Some(wait) };
     status(verdict, "too many requests of this identity; wait and ask for more references at once", &[])
+}
+
+/// Somebody whose tokens were refused too often, and how long it is to wait.
+pub fn too_many_refusals(wait: Duration) -> Status {
+    let wait = wait.clamp(Duration::from_secs(1), MAX_RETRY_AFTER);
+    let verdict = Verdict { code: Code::ResourceExhausted, reason: "TOO_MANY_REFUSALS", retry_after: Some(wait) };
+    status(verdict, "too many tokens from this address were refused; wait", &[])
 }
 
 /// A reply that no client would take. The number is the bytes that it would have.

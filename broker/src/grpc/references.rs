@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use keyward_proto::{
     MAX_REFERENCES,
     v1::{self, CheckRequest, CheckResponse, CheckedReference, Verdict},
@@ -12,7 +11,7 @@ use tonic::{Request, Response, Status};
 use super::errors;
 use crate::{
     check::{Checked, check},
-    policy::Snapshot,
+    policy::Current,
 };
 
 /// Of one reason, in characters: a thousand of them must make a reply that can be sent.
@@ -21,7 +20,7 @@ const MAX_REASON: usize = 1_000;
 /// The service.
 pub struct ReferencesService {
     /// What the manifests say.
-    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub snapshot: Arc<Current>,
 }
 
 #[tonic::async_trait]
@@ -37,19 +36,22 @@ impl v1::references_server::References for ReferencesService {
             return Err(errors::invalid(message));
         }
         let snapshot = self.snapshot.load();
-        let references = references.iter().map(|reference| shown(check(&snapshot, namespace, reference))).collect();
+        let checked = references.iter().map(|reference| shown(check(&snapshot, namespace, reference)));
+        let references = checked.collect::<Option<_>>().ok_or_else(errors::not_synced)?;
         Ok(Response::new(CheckResponse { references }))
     }
 }
 
-fn shown(checked: Checked) -> CheckedReference {
+/// `None` where nothing can be said yet: an admission must not be decided by what is only not known.
+fn shown(checked: Checked) -> Option<CheckedReference> {
     let (verdict, reason) = match checked {
         Checked::Known => (Verdict::Known, String::new()),
         Checked::Unknown(reason) => (Verdict::Unknown, reason),
         Checked::Forbidden(reason) => (Verdict::Forbidden, reason),
         Checked::Invalid(reason) => (Verdict::Invalid, reason),
+        Checked::NotYet => return None,
     };
-    CheckedReference { verdict: verdict.into(), reason: reason.chars().take(MAX_REASON).collect() }
+    Some(CheckedReference { verdict: verdict.into(), reason: reason.chars().take(MAX_REASON).collect() })
 }
 
 #[cfg(test)]
@@ -59,11 +61,14 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::testing::{self, ACME};
+    use crate::{
+        policy::Snapshot,
+        testing::{self, ACME},
+    };
 
     async fn checked(namespace: &str, references: Vec<String>) -> Result<CheckResponse, Status> {
         let secret = testing::secret("shop", "db", "acme", "db");
-        let snapshot = Arc::new(ArcSwap::from_pointee(testing::snapshot(&format!("{ACME}{secret}"))));
+        let snapshot = Arc::new(Current::new(testing::snapshot(&format!("{ACME}{secret}"))));
         let request = Request::new(CheckRequest { namespace: namespace.to_owned(), references });
         ReferencesService { snapshot }.check(request).await.map(Response::into_inner)
     }
@@ -75,6 +80,15 @@ mod tests {
         let verdicts: Vec<_> = answer.references.iter().map(CheckedReference::verdict).collect();
         assert_eq!(verdicts, [Verdict::Unknown, Verdict::Known, Verdict::Invalid, Verdict::Known]);
         assert!(answer.references.iter().all(|one| one.reason.is_empty() == (one.verdict() == Verdict::Known)));
+    }
+
+    #[tokio::test]
+    async fn before_everything_was_read_nothing_is_said() {
+        let unread = Snapshot::unread(crate::policy::testing::defaults(crate::policy::DefaultAccess::Allow));
+        let request = CheckRequest { namespace: "shop".to_owned(), references: vec!["db@azurekeyvault".to_owned()] };
+        let service = ReferencesService { snapshot: Arc::new(Current::new(unread)) };
+        let refused = service.check(Request::new(request)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable, "{}", refused.message());
     }
 
     #[tokio::test]

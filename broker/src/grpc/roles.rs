@@ -4,6 +4,7 @@ use keyward_kit::tls::role::{Role, RoleError, role_of};
 use tonic::{Code, Status};
 
 use super::errors;
+use crate::authn::{AUDIENCE, operators::Verb};
 
 /// Who may call a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,22 @@ pub enum Access {
     PodToken,
     /// The holder of a client certificate of this role, and nobody else.
     Role(Role),
+    /// The holder of an operator's certificate; or who shows none, by a token whose user may do this to the cache.
+    Operator(Verb),
+}
+
+/// The role of operators, however they are proven.
+pub const OPERATOR: Role = Role::Operator;
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// It passes.
+    Open,
+    /// It passes with this role.
+    Role(Role),
+    /// It passes if it brings a token whose user may do this. Nothing is proven yet.
+    IfTokenMay(Verb),
 }
 
 /// Every method that is served, by its HTTP/2 path.
@@ -23,9 +40,9 @@ pub const METHODS: [(&str, Access); 11] = [
     ("/keyward.v1.Sync/Describe", Access::Role(Role::Controller)),
     ("/keyward.v1.Sync/Watch", Access::Role(Role::Controller)),
     ("/keyward.v1.References/Check", Access::Role(Role::Webhook)),
-    ("/keyward.v1.Cache/Status", Access::Role(Role::Operator)),
-    ("/keyward.v1.Cache/Refresh", Access::Role(Role::Operator)),
-    ("/keyward.v1.Cache/Explain", Access::Role(Role::Operator)),
+    ("/keyward.v1.Cache/Status", Access::Operator(Verb::Get)),
+    ("/keyward.v1.Cache/Refresh", Access::Operator(Verb::Update)),
+    ("/keyward.v1.Cache/Explain", Access::Operator(Verb::Get)),
     ("/grpc.health.v1.Health/Check", Access::Anyone),
     ("/grpc.health.v1.Health/Watch", Access::Anyone),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Anyone),
@@ -42,6 +59,16 @@ pub enum Refused {
     NoCertificate {
         /// Who may call it.
         needed: Role,
+    },
+    /// Neither a client certificate nor a token was shown.
+    #[error(
+        "this method needs a client certificate of role `{OPERATOR}`, or a bearer token of audience {AUDIENCE} whose user \
+         may {verb} caches.keyward.dev",
+        verb = verb.as_str()
+    )]
+    NoOperator {
+        /// What the user must be allowed to do.
+        verb: Verb,
     },
     /// The certificate proves nothing.
     #[error("{source}; this method needs role `{needed}`")]
@@ -61,13 +88,18 @@ pub enum Refused {
     },
 }
 
-/// Decides. `certificate` is the peer's, verified in the handshake. Returns the role where the method needs one.
-pub fn admit(path: &str, certificate: Option<&[u8]>, trust_domain: &str) -> Result<Option<Role>, Refused> {
+/// Decides. `certificate` is the peer's, verified in the handshake. Who shows one is what it says, and no token beside it
+/// helps: a role never gets another role's method.
+pub fn admit(path: &str, certificate: Option<&[u8]>, trust_domain: &str) -> Result<Admitted, Refused> {
     let (_, access) = METHODS.iter().find(|(known, _)| *known == path).ok_or(Refused::UnknownMethod)?;
-    let Access::Role(needed) = *access else { return Ok(None) };
-    let certificate = certificate.ok_or(Refused::NoCertificate { needed })?;
+    let (needed, certificate) = match (*access, certificate) {
+        (Access::Anyone | Access::PodToken, _) => return Ok(Admitted::Open),
+        (Access::Operator(verb), None) => return Ok(Admitted::IfTokenMay(verb)),
+        (Access::Operator(_), Some(certificate)) => (OPERATOR, certificate),
+        (Access::Role(needed), certificate) => (needed, certificate.ok_or(Refused::NoCertificate { needed })?),
+    };
     match role_of(certificate, trust_domain) {
-        Ok(found) if found == needed => Ok(Some(found)),
+        Ok(found) if found == needed => Ok(Admitted::Role(found)),
         Ok(found) => Err(Refused::OtherRole { found, needed }),
         Err(source) => Err(Refused::NoRole { needed, source }),
     }
@@ -77,7 +109,9 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         let (code, reason) = match &refused {
             Refused::UnknownMethod => (Code::Unimplemented, "METHOD_UNKNOWN"),
-            Refused::NoCertificate { .. } => (Code::Unauthenticated, "CERTIFICATE_MISSING"),
+            Refused::NoCertificate { .. } | Refused::NoOperator { .. } => {
+                (Code::Unauthenticated, "CERTIFICATE_MISSING")
+            }
             Refused::NoRole { .. } => (Code::PermissionDenied, "CERTIFICATE_WITHOUT_ROLE"),
             Refused::OtherRole { .. } => (Code::PermissionDenied, "ROLE_NOT_ADMITTED"),
         };
@@ -136,7 +170,8 @@ mod tests {
         for (path, access) in METHODS {
             let admitted = admit(path, None, "example.org");
             match access {
-                Access::Anyone | Access::PodToken => assert_eq!(admitted, Ok(None), "{path}"),
+                Access::Anyone | Access::PodToken => assert_eq!(admitted, Ok(Admitted::Open), "{path}"),
+                Access::Operator(verb) => assert_eq!(admitted, Ok(Admitted::IfTokenMay(verb)), "{path}"),
                 Access::Role(needed) => assert_eq!(admitted, Err(Refused::NoCertificate { needed }), "{path}"),
             }
         }
@@ -144,7 +179,11 @@ mod tests {
 
     #[test]
     fn bytes_that_prove_no_role_open_nothing_that_needs_one() {
-        let refused = admit("/keyward.v1.Sync/Fetch", Some(b"nonsense"), "example.org");
-        assert_eq!(refused, Err(Refused::NoRole { needed: Role::Controller, source: RoleError::Malformed }));
+        for (path, needed) in
+            [("/keyward.v1.Sync/Fetch", Role::Controller), ("/keyward.v1.Cache/Status", Role::Operator)]
+        {
+            let refused = admit(path, Some(b"nonsense"), "example.org");
+            assert_eq!(refused, Err(Refused::NoRole { needed, source: RoleError::Malformed }));
+        }
     }
 }

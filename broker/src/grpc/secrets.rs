@@ -4,6 +4,7 @@ mod unanswered;
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,10 +17,13 @@ use keyward_types::{Reference, SecretBytes};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use self::unanswered::Unanswered;
-use super::{errors, milliseconds};
+use super::{
+    bearer::{Refusals, bearer},
+    errors, milliseconds,
+};
 use crate::{
     audit::AuditLog,
-    authn::{Authenticator, AuthnError, Caller},
+    authn::{Authenticator, Caller},
     rate::Limiter,
     resolve::{Outcome, Resolver},
 };
@@ -37,6 +41,8 @@ pub struct SecretsService {
     pub audit: Arc<AuditLog>,
     /// How often one pod may ask, by its UID.
     pub requests: Limiter<String>,
+    /// Who has shown bad tokens.
+    pub refusals: Arc<Refusals>,
 }
 
 #[tonic::async_trait]
@@ -44,9 +50,10 @@ impl v1::secrets_server::Secrets for SecretsService {
     async fn resolve(&self, request: Request<ResolveRequest>) -> Result<Response<ResolveResponse>, Status> {
         let references = &request.get_ref().references;
         let mut asked = Unanswered::new(&self.audit, request.remote_addr(), references);
-        match self.authenticate(request.metadata()).await {
+        let peer = request.remote_addr().map(|address| address.ip());
+        match self.authenticate(request.metadata(), peer).await {
             Ok(caller) => asked.caller = Some(caller),
-            Err(error) => return asked.refuse(refused_token(&error)),
+            Err(refusal) => return asked.refuse(refusal),
         }
         let distinct = match self.admit(asked.caller.as_ref(), references) {
             Ok(distinct) => distinct,
@@ -62,8 +69,16 @@ impl v1::secrets_server::Secrets for SecretsService {
 }
 
 impl SecretsService {
-    async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, AuthnError> {
-        self.authenticator.authenticate(bearer(metadata)?).await
+    async fn authenticate(&self, metadata: &MetadataMap, peer: Option<IpAddr>) -> Result<Caller, Status> {
+        self.refusals.check(peer)?;
+        let authenticated = match bearer(metadata.as_ref()) {
+            Ok(token) => self.authenticator.authenticate(token).await,
+            Err(error) => Err(error),
+        };
+        authenticated.map_err(|error| {
+            self.refusals.note(peer, &error);
+            errors::status(errors::of_authn(&error), error.to_string(), &[])
+        })
     }
 
     /// What is to be resolved for this caller, if it does not ask too often.
@@ -71,17 +86,6 @@ impl SecretsService {
         let pod = caller.map_or("", |caller| &caller.pod_uid);
         self.requests.take(pod, Instant::now()).map_err(errors::too_many_requests)?;
         distinct(references)
-    }
-}
-
-/// The token of `authorization: Bearer TOKEN` (RFC 6750); the scheme is compared without case.
-fn bearer(metadata: &MetadataMap) -> Result<&str, AuthnError> {
-    let mut values = metadata.get_all("authorization").iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(AuthnError::Missing) };
-    let value = value.to_str().map_err(|_| AuthnError::Missing)?;
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => Ok(token),
-        _ => Err(AuthnError::Missing),
     }
 }
 
@@ -124,10 +128,6 @@ fn values<'a>(outcomes: &'a [Outcome], places: &'a [usize]) -> impl Iterator<Ite
     places.iter().filter_map(|place| outcomes.get(*place)?.value.as_ref().ok())
 }
 
-fn refused_token(error: &AuthnError) -> Status {
-    errors::status(errors::of_authn(error), error.to_string(), &[])
-}
-
 fn reply(outcomes: &[Outcome], places: &[usize]) -> Response<ResolveResponse> {
     // The copies made here are the wire's: they go out encrypted and are freed with the reply.
     let values = values(outcomes, places).map(|value| value.expose().to_vec()).collect();
@@ -149,25 +149,6 @@ mod tests {
 
     use super::*;
     use crate::resolve::Trail;
-
-    #[test]
-    fn only_one_bearer_token_is_taken() {
-        for (values, expected) in [
-            (vec!["Bearer abc"], Some("abc")),
-            (vec!["bearer abc"], Some("abc")),
-            (vec![], None),
-            (vec!["Bearer "], None),
-            (vec!["abc"], None),
-            (vec!["Basic abc"], None),
-            (vec!["Bearer abc", "Bearer def"], None),
-        ] {
-            let mut metadata = MetadataMap::new();
-            for value in &values {
-                metadata.append("authorization", value.parse().unwrap());
-            }
-            assert_eq!(bearer(&metadata).ok(), expected, "{values:?}");
-        }
-    }
 
     fn asked(names: &[&str]) -> Vec<v1::Reference> {
         names.iter().map(|name| v1::Reference { name: (*name).into(), query: None }).collect()

@@ -2,11 +2,11 @@
 
 mod describe;
 mod fetch;
+mod patience;
 mod watch;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use futures::Stream;
 use keyward_proto::v1::{
     self, DescribeRequest, DescribeResponse, FetchRequest, FetchResponse, WatchRequest, WatchResponse,
@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 use super::errors::{self, Verdict};
-use crate::{audit::AuditLog, changes::Changes, policy::Snapshot, resolve::Resolver};
+use crate::{audit::AuditLog, changes::Changes, policy::Current, resolve::Resolver};
 
 /// `Watch` streams open at once. A controller needs one for each of its replicas.
 const MAX_WATCHES: usize = 64;
 
 /// The service.
 pub struct SyncService {
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    snapshot: Arc<Current>,
     resolver: Resolver,
     audit: Arc<AuditLog>,
     changes: Changes,
@@ -34,7 +34,7 @@ pub struct SyncService {
 impl SyncService {
     /// `changes` is what `Watch` listens to; its streams end when `drain` is cancelled.
     pub fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        snapshot: Arc<Current>,
         resolver: Resolver,
         audit: Arc<AuditLog>,
         changes: Changes,
@@ -53,7 +53,7 @@ impl v1::sync_server::Sync for SyncService {
     }
 
     async fn describe(&self, request: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
-        describe::answer(self, request.into_inner()).await.map(Response::new)
+        describe::answer(self, request).await.map(Response::new)
     }
 
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

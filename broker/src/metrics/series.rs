@@ -107,12 +107,28 @@ pub(super) const CONNECTIONS: Series = counter(
     "gRPC connections: `accepted`, `refused_peer_limit`, `refused_no_certificates`, `handshake_failed`",
 );
 
+pub(super) const WATCH_HEALTHY: Series = gauge(
+    "watch_healthy",
+    &["watched"],
+    "1 while the API server is heard; 0 while a watch fails, and what it told last holds",
+);
+pub(super) const WATCH_FAILURES: Series =
+    counter("watch_failures", &["watched"], "Lists and watches of the API server that failed");
+pub(super) const SNAPSHOTS: Series =
+    counter("snapshots", &[], "Snapshots made of what the API server told: many objects of a burst are one");
+pub(super) const REVIEWS: Series = counter(
+    "reviews",
+    &["of", "outcome"],
+    "Reviews of tokens and of operators' access by the API server, of `pods` or `operators`: `accepted`, `refused`, or \
+     `failed` for no answer",
+);
+
 pub(super) const SECRETS: Series = gauge("secrets", &[], "AzureKeyVaultSecrets that hold");
 pub(super) const MANIFEST_PROBLEMS: Series = gauge("manifest_problems", &[], "Manifests that do not hold");
 pub(super) const VAULTS_OPEN: Series = gauge("vaults_open", &[], "Vaults that are read");
 
 /// Every series, in the order of the document.
-pub const ALL: [&Series; 31] = [
+pub const ALL: [&Series; 35] = [
     &REQUESTS,
     &REQUEST_DURATION,
     &CACHE_HITS,
@@ -141,6 +157,10 @@ pub const ALL: [&Series; 31] = [
     &CERTIFICATE_EXPIRY,
     &CONNECTIONS_OPEN,
     &CONNECTIONS,
+    &WATCH_HEALTHY,
+    &WATCH_FAILURES,
+    &SNAPSHOTS,
+    &REVIEWS,
     &SECRETS,
     &MANIFEST_PROBLEMS,
     &VAULTS_OPEN,

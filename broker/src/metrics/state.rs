@@ -1,5 +1,6 @@
 //! What is read from the broker's parts when it is scraped.
 
+mod cluster;
 mod identities;
 mod vaults;
 
@@ -9,7 +10,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use arc_swap::ArcSwap;
 use keyward_kit::tls::{ConnectionCounts, ServerTls};
 use prometheus_client::{
     collector::Collector,
@@ -18,14 +18,17 @@ use prometheus_client::{
 };
 
 use super::series::{self, Kind, Series};
-use crate::{cache::ObjectCache, policy::Snapshot, readers::Readers, vault::azure::AzureVaults};
+use crate::{
+    cache::ObjectCache, cluster::reviews::Reviews, policy::Current, readers::Readers,
+    source::kubernetes::health::Health, vault::azure::AzureVaults,
+};
 
 /// The parts that are looked at.
 pub struct State {
     /// What is held.
     pub cache: ObjectCache,
     /// What the manifests say.
-    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub snapshot: Arc<Current>,
     /// Which vaults are open.
     pub readers: Arc<Readers>,
     /// As whom they are read.
@@ -34,6 +37,10 @@ pub struct State {
     pub tls: ServerTls,
     /// The server's connections.
     pub connections: ConnectionCounts,
+    /// How the watches are doing, where there are any.
+    pub watches: Option<Arc<Health>>,
+    /// What asks the API server for reviews, by whom it is for.
+    pub reviews: Vec<(&'static str, Arc<Reviews>)>,
 }
 
 /// The values of one label set, and its sample.
@@ -56,6 +63,8 @@ impl Collector for State {
             vaults::samples(self),
             identities::samples(self.azure.identities()),
             self.tls(),
+            cluster::watches(self.watches.as_deref()),
+            cluster::reviews(&self.reviews),
         ];
         for (series, samples) in parts.into_iter().flatten() {
             let kind = if series.kind == Kind::Counter { MetricType::Counter } else { MetricType::Gauge };

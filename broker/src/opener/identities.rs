@@ -1,10 +1,12 @@
 //! From a vault's choice to an identity that can sign in, by what the broker was given. Pure.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     policy::identity::{ChosenBy, IdentityChoice, SecretName},
-    vault::credential::{Application, CertificateSource, IdentityConfig, ManagedEndpoint, ManagedId, SecretSource},
+    vault::credential::{
+        Application, CertificateSource, IdentityConfig, ManagedEndpoint, ManagedId, SecretSource, Store, Stored,
+    },
 };
 
 /// What identities are made of.
@@ -20,10 +22,19 @@ pub struct Identities {
     pub token_file: Option<PathBuf>,
     /// Where managed identities' tokens come from.
     pub endpoint: ManagedEndpoint,
-    /// What `secretName`s are below.
-    pub credentials_dir: Option<PathBuf>,
+    /// Where `secretName`s lead.
+    pub credentials: Option<Credentials>,
     /// Whether certificates' chains are sent along.
     pub send_chain: bool,
+}
+
+/// Where the secrets and certificates are that `AzureKeyVault`s name.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// In directories below this one.
+    Directory(PathBuf),
+    /// In a store.
+    Store(Arc<dyn Store>),
 }
 
 /// What a choice needs and the broker has not.
@@ -38,9 +49,9 @@ pub enum Unavailable {
     /// No federated token.
     #[error("spec.identity.type is WorkloadIdentity, and the broker has no AZURE_FEDERATED_TOKEN_FILE")]
     TokenFile,
-    /// No directory of credentials.
+    /// Nowhere to look for credentials.
     #[error("spec.identity.secretName is set, and the broker has no KEYWARD_AZURE_CREDENTIALS_DIR")]
-    CredentialsDir,
+    Credentials,
     /// A tenant for a managed identity.
     #[error("spec.tenantId is of no use to the broker's managed identity; remove it, or set spec.identity.type")]
     ManagedTenant,
@@ -61,11 +72,17 @@ impl Identities {
             }
             ChosenBy::ClientSecret { client_id, secret_name } => Ok(IdentityConfig::ClientSecret {
                 application: self.application(tenant, Some(client_id))?,
-                secret: SecretSource::File(self.directory(secret_name)?.join("client-secret")),
+                secret: match self.credentials(secret_name)? {
+                    Found::Directory(directory) => SecretSource::File(directory.join("client-secret")),
+                    Found::Stored(stored) => SecretSource::Stored(stored),
+                },
             }),
             ChosenBy::ClientCertificate { client_id, secret_name } => Ok(IdentityConfig::ClientCertificate {
                 application: self.application(tenant, Some(client_id))?,
-                certificate: CertificateSource::Directory(self.directory(secret_name)?),
+                certificate: match self.credentials(secret_name)? {
+                    Found::Directory(directory) => CertificateSource::Directory(directory),
+                    Found::Stored(stored) => CertificateSource::Stored(stored),
+                },
                 send_chain: self.send_chain,
             }),
         }
@@ -98,10 +115,20 @@ impl Identities {
         })
     }
 
-    fn directory(&self, name: &SecretName) -> Result<PathBuf, Unavailable> {
-        let below = self.credentials_dir.as_ref().ok_or(Unavailable::CredentialsDir)?;
-        Ok(below.join(name.as_str()))
+    fn credentials(&self, name: &SecretName) -> Result<Found, Unavailable> {
+        Ok(match self.credentials.as_ref().ok_or(Unavailable::Credentials)? {
+            Credentials::Directory(below) => Found::Directory(below.join(name.as_str())),
+            Credentials::Store(store) => {
+                Found::Stored(Stored { store: Arc::clone(store), name: name.as_str().to_owned() })
+            }
+        })
     }
+}
+
+/// Where one name leads.
+enum Found {
+    Directory(PathBuf),
+    Stored(Stored),
 }
 
 #[cfg(test)]

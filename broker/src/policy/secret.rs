@@ -11,8 +11,22 @@ use keyward_types::{InvalidName, ObjectKind, ObjectName, ObjectVersion, VaultNam
 
 use crate::{object::ObjectId, render::Rendering};
 
+/// A secret that holds, or why it does not.
+pub type Secret = Result<Arc<SecretEntry>, Arc<RefusedSecret>>;
+
+/// A secret that does not hold. What it is at is kept: an invalid generation must not be taken for the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedSecret {
+    /// `metadata.uid`; files have none.
+    pub uid: Option<String>,
+    /// `metadata.generation`; files have none.
+    pub generation: Option<i64>,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
 /// A secret that holds.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct SecretEntry {
     /// Its namespace.
     pub namespace: Arc<str>,

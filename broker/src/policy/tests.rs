@@ -60,7 +60,7 @@ fn an_invalid_secret_is_known_as_invalid_and_its_neighbours_hold() {
     let text = [secret("good", "acme", "db"), secret("bad", "acme", "a/../b"), secret("dots", "a.c", "db")].concat();
     let snapshot = snapshot(DefaultAccess::Deny, &text);
     assert!(snapshot.secret("shop", "good").unwrap().is_ok());
-    assert!(snapshot.secret("shop", "bad").unwrap().as_ref().unwrap_err().contains("`a/../b`"));
+    assert!(snapshot.secret("shop", "bad").unwrap().as_ref().unwrap_err().reason.contains("`a/../b`"));
     assert!(snapshot.secret("shop", "dots").unwrap().is_err());
     assert!(snapshot.secret("bank", "good").is_none());
     assert_eq!(snapshot.problems().len(), 2);

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use futures::{StreamExt as _, stream};
 use keyward_types::ObjectKind;
 use tokio::time::Instant;
@@ -21,7 +20,7 @@ use crate::{
     authz,
     cache::{CacheKey, Checked, Entry, LoadError, ObjectCache, cost},
     changes::{Change, Changes},
-    policy::{Snapshot, VaultId},
+    policy::{Current, Snapshot, VaultId},
     readers::{OpenVault, Readers},
     vault::{Collection, ReadError},
 };
@@ -33,7 +32,7 @@ const CONCURRENT: usize = 8;
 #[derive(Clone)]
 pub(super) struct Rounds {
     pub(super) cache: ObjectCache,
-    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) snapshot: Arc<Current>,
     pub(super) changes: Changes,
     /// An object is read again at least this often, whatever listings say.
     pub(super) reread_after: Duration,

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -19,7 +18,7 @@ use super::{Refresh, Refreshed, round::Rounds};
 use crate::{
     cache::ObjectCache,
     changes::Changes,
-    policy::{Snapshot, VaultId},
+    policy::{Current, VaultId},
     readers::{OpenVault, Readers},
     vault::origin::Origin,
 };
@@ -78,7 +77,7 @@ impl Poller {
     pub fn new(
         cache: ObjectCache,
         readers: Arc<Readers>,
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        snapshot: Arc<Current>,
         changes: Changes,
         settings: Settings,
     ) -> (Self, Refresher) {

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use keyward_types::ObjectVersion;
 use tokio::{
     task::JoinHandle,
@@ -19,7 +18,7 @@ use crate::{
     changes::{Change, Changes},
     manifests,
     object::Object,
-    policy::{DefaultAccess, Snapshot, testing},
+    policy::{Current, DefaultAccess, Snapshot, testing},
     readers::{OpenVault, Readers},
     vault::{
         ReadError,
@@ -64,8 +63,8 @@ async fn fixture(size: usize, used: usize) -> Fixture {
     let names: Vec<String> = (0..used).map(|n| format!("s{n}")).collect();
     let (readers, vault) = fake.open(&testing::vault("{vaultName: acme, pollInterval: 60s}"));
     let rounds = Rounds {
-        cache: ObjectCache::new(16 << 20, TaskTracker::new()),
-        snapshot: Arc::new(ArcSwap::from_pointee(snapshot(&names))),
+        cache: ObjectCache::new(16 << 20, TaskTracker::new(), Changes::default()),
+        snapshot: Arc::new(Current::new(snapshot(&names))),
         changes: Changes::default(),
         reread_after: Duration::from_secs(24 * 3_600),
     };
@@ -206,7 +205,7 @@ async fn a_pinned_version_is_checked_by_its_own_read() {
     let vault = "---\napiVersion: keyward.dev/v1alpha1\nkind: AzureKeyVault\nmetadata: {name: test}\n\
          spec: {vaultName: acme, namespaces: {names: [shop]}}\n";
     let read = manifests::read("f", &format!("{manifest}{vault}"));
-    all.rounds.snapshot.store(Arc::new(Snapshot::build(testing::defaults(DefaultAccess::Deny), read)));
+    all.rounds.snapshot.publish(Arc::new(Snapshot::build(testing::defaults(DefaultAccess::Deny), read)));
     let key = CacheKey {
         object: Arc::new(crate::object::ObjectId { version: Some(version), ..secret("s7") }),
         ..all.key("s7")
@@ -246,7 +245,7 @@ async fn everything_is_read_again_once_in_a_while_whatever_the_listing_says() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_may_ask_for_any_more_is_forgotten() {
     let all = fixture(400, 40).await;
-    all.rounds.snapshot.store(Arc::new(snapshot(&["s0".to_owned(), "s1".to_owned()])));
+    all.rounds.snapshot.publish(Arc::new(snapshot(&["s0".to_owned(), "s1".to_owned()])));
     assert_eq!(all.round().await.0.checked, 2);
     all.rounds.cache.settle().await;
     assert_eq!(all.rounds.cache.totals().entries, 2);

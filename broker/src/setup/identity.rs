@@ -8,7 +8,7 @@ use keyward_types::SecretBytes;
 use super::azure_json::{AzureJson, AzureJsonError, Beside};
 use crate::{
     args::{AzureArgs, CloudArg, IdentityKind},
-    opener::Identities,
+    opener::{Credentials, Identities},
     vault::credential::{
         Application, CertificateSource, IdentityConfig, InvalidIdentity, ManagedEndpoint, ManagedId, SecretSource,
         managed::{self, InvalidEndpoint},
@@ -106,7 +106,7 @@ pub(super) fn identities(azure: &AzureArgs, secrets: &Secrets) -> Result<Identit
         client_id: client_id.or_else(|| azure.azure_client_id.clone()),
         token_file,
         endpoint,
-        credentials_dir: azure.azure_credentials_dir.clone(),
+        credentials: azure.azure_credentials_dir.clone().map(Credentials::Directory),
         send_chain: azure.azure_client_send_certificate_chain,
     })
 }

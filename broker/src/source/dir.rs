@@ -16,13 +16,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use self::{attention::Attention, survey::Survey};
 use crate::{
     manifests,
-    policy::{Defaults, Snapshot},
+    policy::{Current, Defaults, Snapshot},
 };
 
 /// How often the directory is looked at.
@@ -103,7 +102,7 @@ impl Directory {
     pub async fn watch(
         self,
         first: u64,
-        into: Arc<ArcSwap<Snapshot>>,
+        into: Arc<Current>,
         look_every: Duration,
         changed: impl Fn(&Snapshot) + Send,
         shutdown: CancellationToken,
@@ -125,7 +124,7 @@ impl Directory {
                     if let Some(Reading { snapshot, digest: new }) = reading {
                         digest = new;
                         let snapshot = Arc::new(snapshot);
-                        into.store(Arc::clone(&snapshot));
+                        into.publish(Arc::clone(&snapshot));
                         changed(&snapshot);
                     }
                 }
@@ -267,7 +266,7 @@ mod tests {
         std::os::unix::fs::symlink("..data/shop.yaml", dir.path().join("shop.yaml")).unwrap();
         let directory = directory(dir.path());
         let first = directory.read().unwrap();
-        let (digest, snapshot) = (first.digest(), Arc::new(ArcSwap::from_pointee(first.snapshot)));
+        let (digest, snapshot) = (first.digest(), Arc::new(Current::new(first.snapshot)));
         let (told, mut changes) = mpsc::unbounded_channel();
         let shutdown = CancellationToken::new();
         let watching = tokio::spawn(directory.watch(

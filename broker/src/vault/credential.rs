@@ -7,7 +7,7 @@
 //! | `scoped` | what one SDK client asks: `identity`'s token for one audience and nothing else |
 //! | `entra` | an application's sign-in, by federated token, secret or certificate |
 //! | [`managed`] | a machine's own identity, from IMDS or App Service |
-//! | `assertion`, `certificate`, `file` | what proves an application, read anew at each sign-in |
+//! | `assertion`, `certificate`, `file`, `store` | what proves an application, read anew at each sign-in |
 
 mod assertion;
 mod certificate;
@@ -18,6 +18,7 @@ mod file;
 mod identity;
 pub mod managed;
 mod scoped;
+mod store;
 #[cfg(test)]
 pub(super) mod testing;
 
@@ -38,6 +39,7 @@ pub use self::{
     },
     error::SignInError,
     identity::{IdentityStatus, Named, Renewal},
+    store::{Files, Store, StoreError, Stored},
 };
 pub(crate) use self::{
     identity::Identity,

@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     authn::{AuthnError, Caller},
     budget::Class,
+    changes::Changes,
     poll::Refreshed,
     testing::{self, ACME, Memory},
     vault::{ReadError, origin::Origin},
@@ -49,11 +50,11 @@ impl Authenticator for Nobody {
 }
 
 fn service(manifests: &str) -> (CacheService, Arc<Poller>) {
-    let snapshot = Arc::new(ArcSwap::from_pointee(testing::snapshot(manifests)));
+    let snapshot = Arc::new(Current::new(testing::snapshot(manifests)));
     let poller = Arc::new(Poller::default());
     let service = CacheService {
         resolver: testing::resolver(&snapshot, &Memory::new(0)),
-        cache: ObjectCache::new(1 << 20, TaskTracker::new()),
+        cache: ObjectCache::new(1 << 20, TaskTracker::new(), Changes::default()),
         readers: testing::readers(&Memory::new(0)),
         refresh: Arc::clone(&poller) as Arc<dyn Refresh>,
         authenticator: Arc::new(Nobody),

@@ -1,21 +1,26 @@
 //! `Sync/Describe` at the edge. Nothing of a value leaves by it, so it writes no audit line.
 
 use keyward_proto::v1::{DescribeRequest, DescribeResponse, FetchRequest};
-use tonic::Status;
+use tonic::{Request, Status};
 
 use super::{
     SyncService,
     fetch::{status, wanted},
+    patience,
 };
 use crate::{
     fetch::{self, Described},
     grpc::{milliseconds, timestamp},
 };
 
-pub(super) async fn answer(service: &SyncService, request: DescribeRequest) -> Result<DescribeResponse, Status> {
-    let DescribeRequest { namespace, name, uid, generation } = request;
+pub(super) async fn answer(
+    service: &SyncService,
+    request: Request<DescribeRequest>,
+) -> Result<DescribeResponse, Status> {
+    let patience = patience::of(request.metadata());
+    let DescribeRequest { namespace, name, uid, generation } = request.into_inner();
     let wanted = wanted(&FetchRequest { namespace, name, uid, generation })?;
-    let Described { held, generation } = fetch::describe(&service.resolver, &service.snapshot, &wanted)
+    let Described { held, generation } = fetch::describe(&service.resolver, &service.snapshot, &wanted, patience)
         .await
         .map_err(|error| status(&wanted, None, &error))?;
     let entry = held.as_ref().map(|served| &served.entry);

@@ -10,7 +10,7 @@ use keyward_proto::{
 use keyward_types::{Reference, SecretBytes};
 use tonic::{Code, Request, Status};
 
-use super::SyncService;
+use super::{SyncService, patience};
 use crate::{
     audit::{AuditLog, fetch::FetchRecord},
     fetch::{self, Fetched, Outcome, Wanted},
@@ -27,6 +27,7 @@ const MAX_UID: usize = 128;
 const FRAMING: usize = 18;
 
 pub(super) async fn answer(service: &SyncService, request: &Request<FetchRequest>) -> Result<FetchResponse, Status> {
+    let patience = patience::of(request.metadata());
     let wanted = wanted(request.get_ref())?;
     let mut unanswered = Unanswered {
         audit: &service.audit,
@@ -35,7 +36,7 @@ pub(super) async fn answer(service: &SyncService, request: &Request<FetchRequest
         wanted: &wanted,
         answered: false,
     };
-    let Outcome { trail, data } = fetch::fetch(&service.resolver, &service.snapshot, &wanted).await;
+    let Outcome { trail, data } = fetch::fetch(&service.resolver, &service.snapshot, &wanted, patience).await;
     let answer = data.map_err(|error| status(&wanted, trail.as_ref(), &error)).and_then(bounded);
     unanswered.answer(trail.as_ref(), answer.as_ref().err())?;
     answer.map(reply)

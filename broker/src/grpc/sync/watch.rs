@@ -3,17 +3,19 @@
 //! The stream is asked for its next message only when the client's window has room, so a slow reader costs its backlog
 //! and nothing else: changes are told to all listeners at once and wait for none.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use futures::{Stream, stream};
 use keyward_proto::v1::{Resync, SecretChanged, WatchResponse, watch_response};
-use tokio::sync::{
-    OwnedSemaphorePermit,
-    broadcast::{
-        Receiver,
-        error::{RecvError, TryRecvError},
+use tokio::{
+    sync::{
+        OwnedSemaphorePermit,
+        broadcast::{
+            Receiver,
+            error::{RecvError, TryRecvError},
+        },
     },
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -21,29 +23,33 @@ use tonic::{Code, Status};
 use crate::{
     changes::{Change, Changes},
     grpc::errors,
-    policy::Snapshot,
+    policy::Current,
     watch::{Backlog, Event},
 };
 
 /// Changes heard at one go before something is told again: whoever makes many does not keep the reader waiting.
 const AT_ONE_GO: usize = 4_096;
 
+/// At least between two passes through all secrets: of changes that pour in, more are told by one pass.
+const LOOK_UP_EVERY: Duration = Duration::from_millis(25);
+
 pub(super) struct Watch {
     changes: Receiver<Change>,
     backlog: Backlog,
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    snapshot: Arc<Current>,
     drain: CancellationToken,
+    looked_up: Option<Instant>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Watch {
     pub(super) fn new(
         changes: &Changes,
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        snapshot: Arc<Current>,
         drain: CancellationToken,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { changes: changes.listen(), backlog: Backlog::default(), snapshot, drain, _place: place }
+        Self { changes: changes.listen(), backlog: Backlog::default(), snapshot, drain, looked_up: None, _place: place }
     }
 
     /// Ends with a status that says to come again, once the broker drains.
@@ -65,6 +71,10 @@ impl Watch {
                 return None;
             }
             self.hear_what_waits();
+            if self.backlog.would_look_up() {
+                self.pace().await;
+                self.hear_what_waits();
+            }
             if let Some(event) = self.backlog.next(&self.snapshot.load()) {
                 return Some(event);
             }
@@ -74,6 +84,14 @@ impl Watch {
                 Err(RecvError::Closed) => return None,
             }
         }
+    }
+
+    /// Returns at once after a rest.
+    async fn pace(&mut self) {
+        if let Some(looked_up) = self.looked_up {
+            self.drain.run_until_cancelled(sleep_until(looked_up + LOOK_UP_EVERY)).await;
+        }
+        self.looked_up = Some(Instant::now());
     }
 
     fn hear_what_waits(&mut self) {

@@ -21,16 +21,16 @@ fn well_equipped() -> Identities {
         client_id: Some("c".to_owned()),
         token_file: Some("/token".into()),
         endpoint: endpoint(),
-        credentials_dir: Some("/credentials".into()),
+        credentials: Some(Credentials::Directory("/credentials".into())),
         send_chain: true,
     }
 }
 
 /// A broker with the machine's identity and nothing else.
 fn bare() -> Identities {
-    let (tenant_id, client_id, token_file, credentials_dir) = (None, None, None, None);
+    let (tenant_id, client_id, token_file, credentials) = (None, None, None, None);
     let (own, endpoint) = (machine(ManagedId::System), endpoint());
-    Identities { own, tenant_id, client_id, token_file, endpoint, credentials_dir, send_chain: false }
+    Identities { own, tenant_id, client_id, token_file, endpoint, credentials, send_chain: false }
 }
 
 fn choice(spec: &str) -> IdentityChoice {
@@ -84,8 +84,8 @@ fn what_the_broker_has_not_is_named() {
         ("tenantId: t\nidentity: {type: WorkloadIdentity}", Unavailable::Client),
         ("tenantId: t\nidentity: {type: WorkloadIdentity, clientId: c}", Unavailable::TokenFile),
         ("identity: {type: ClientSecret, clientId: c, secretName: a}", Unavailable::Tenant),
-        ("tenantId: t\nidentity: {type: ClientSecret, clientId: c, secretName: a}", Unavailable::CredentialsDir),
-        ("tenantId: t\nidentity: {type: ClientCertificate, clientId: c, secretName: a}", Unavailable::CredentialsDir),
+        ("tenantId: t\nidentity: {type: ClientSecret, clientId: c, secretName: a}", Unavailable::Credentials),
+        ("tenantId: t\nidentity: {type: ClientCertificate, clientId: c, secretName: a}", Unavailable::Credentials),
     ] {
         assert_eq!(bare().of(&choice(spec)), Err(missing), "{spec}");
     }

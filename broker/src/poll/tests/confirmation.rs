@@ -21,7 +21,7 @@ async fn a_pinned_version_is_not_confirmed_by_the_listing_of_the_current_one() {
     let all = fixture(400, 400).await;
     let version = ObjectVersion::new(&format!("{:032x}", 1)).unwrap();
     let pinned = manifest("pinned", &format!("name: s7, type: secret, version: '{version}'"));
-    all.rounds.snapshot.store(Arc::new(snapshot_of(&format!("{}{pinned}", manifests_of(&names(400))))));
+    all.rounds.snapshot.publish(Arc::new(snapshot_of(&format!("{}{pinned}", manifests_of(&names(400))))));
     let object = Arc::new(ObjectId { version: Some(version), ..secret("s7") });
     all.rounds.cache.get(&CacheKey { object, ..all.key("s7") }, &all.vault).await.unwrap();
     all.fake.take_calls();
@@ -33,7 +33,7 @@ async fn a_pinned_version_is_not_confirmed_by_the_listing_of_the_current_one() {
 async fn a_certificate_is_confirmed_by_its_twin_among_the_secrets() {
     let all = fixture(400, 400).await;
     let certificate = manifest("tls", "name: s7, type: certificate");
-    all.rounds.snapshot.store(Arc::new(snapshot_of(&format!("{}{certificate}", manifests_of(&names(400))))));
+    all.rounds.snapshot.publish(Arc::new(snapshot_of(&format!("{}{certificate}", manifests_of(&names(400))))));
     let object = Arc::new(ObjectId { kind: ObjectKind::Certificate, ..secret("s7") });
     all.rounds.cache.get(&CacheKey { object, ..all.key("s7") }, &all.vault).await.unwrap();
     all.fake.take_calls();

@@ -101,7 +101,7 @@ async fn what_the_policy_admits_nobody_to_any_more_is_forgotten() {
     let all = fixture(400, 40).await;
     let names: Vec<String> = (0..40).map(|n| format!("s{n}")).collect();
     let closed = manifests_of(&names).replace("names: [shop]", "names: [bank]");
-    all.rounds.snapshot.store(Arc::new(snapshot_of(&closed)));
+    all.rounds.snapshot.publish(Arc::new(snapshot_of(&closed)));
     let (refreshed, made) = all.round().await;
     assert_eq!((refreshed.checked, made.len()), (0, 0));
     all.rounds.cache.settle().await;

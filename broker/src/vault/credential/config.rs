@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use azure_core::http::Url;
 use keyward_types::SecretBytes;
 
+use super::Stored;
+
 /// An identity. Files are named and not held: they are read at each sign-in, so that what was rotated is picked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityConfig {
@@ -56,6 +58,8 @@ pub enum SecretSource {
     Held(SecretBytes),
     /// In a file, on its one line.
     File(PathBuf),
+    /// In a store, as `client-secret`.
+    Stored(Stored),
 }
 
 /// Where a certificate and its key are.
@@ -70,6 +74,8 @@ pub enum CertificateSource {
     },
     /// In a directory as a Secret is mounted: `tls.crt` and `tls.key`, or `client.pfx` and perhaps `password`.
     Directory(PathBuf),
+    /// In a store, as there.
+    Stored(Stored),
 }
 
 /// Which of a machine's identities.

@@ -21,7 +21,7 @@ use super::{
     Application, CertificateSource, SecretSource, SignInError,
     assertion::TokenFile,
     certificate::{self, SignedAssertion},
-    file,
+    file, store,
 };
 use crate::vault::origin::Origin;
 
@@ -83,6 +83,9 @@ impl Entra {
 async fn read(source: &SecretSource) -> Result<Zeroizing<String>, SignInError> {
     match source {
         SecretSource::File(path) => file::line("client secret", path).await,
+        SecretSource::Stored(stored) => {
+            store::take_line(&mut stored.read().await?, "client-secret", "client secret", stored)
+        }
         SecretSource::Held(secret) => Ok(Zeroizing::new(secret.expose_str().unwrap_or_default().to_owned())),
     }
 }

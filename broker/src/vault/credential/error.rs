@@ -4,7 +4,7 @@ use std::{error::Error as StdError, io, iter, path::PathBuf};
 
 use azure_core::error::ErrorKind;
 
-use super::certificate::CertificateError;
+use super::{StoreError, certificate::CertificateError};
 
 /// Why there is nothing to sign in with, or a managed identity's endpoint gave no token. Never quotes what was read.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,9 @@ pub enum SignInError {
         /// Why.
         cause: CertificateError,
     },
+    /// A store of secrets.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The endpoint of managed identities says no.
     #[error("{endpoint} answers {status}; is the managed identity assigned to this machine, and its id right?")]
     Refused {

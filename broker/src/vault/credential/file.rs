@@ -7,11 +7,14 @@ use zeroize::Zeroizing;
 
 use super::SignInError;
 
+/// What was read, which goes with its buffer.
+pub(super) type Bytes = Zeroizing<Vec<u8>>;
+
 /// Far above any token the API server signs, any secret, and any chain of certificates with its key.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// The file's bytes, which go with the buffer.
-pub(super) async fn bytes(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, SignInError> {
+/// The file's bytes.
+pub(super) async fn bytes(what: &'static str, path: &Path) -> Result<Bytes, SignInError> {
     let unreadable = |cause| SignInError::Read { what, path: path.to_owned(), cause };
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let length = file.metadata().await.map_err(unreadable)?.len();
@@ -27,8 +30,12 @@ pub(super) async fn bytes(what: &'static str, path: &Path) -> Result<Zeroizing<V
 
 /// The file's one line, without the line break at its end.
 pub(super) async fn line(what: &'static str, path: &Path) -> Result<Zeroizing<String>, SignInError> {
-    let content = bytes(what, path).await?;
-    let text = std::str::from_utf8(&content).unwrap_or_default().trim_end_matches(['\r', '\n']);
+    line_of(what, path, &bytes(what, path).await?)
+}
+
+/// The one line of `content`, which was found at `path`.
+pub(super) fn line_of(what: &'static str, path: &Path, content: &[u8]) -> Result<Zeroizing<String>, SignInError> {
+    let text = std::str::from_utf8(content).unwrap_or_default().trim_end_matches(['\r', '\n']);
     if text.is_empty() || text.contains(char::is_control) {
         return Err(SignInError::Nothing { what, path: path.to_owned() });
     }

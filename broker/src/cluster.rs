@@ -1,0 +1,18 @@
+//! The cluster's API server, as far as it answers single questions. What is watched of it is
+//! [`crate::source::kubernetes`]'s.
+//!
+//! | room | does |
+//! |---|---|
+//! | [`client`] | connects, by `KUBECONFIG` or from within the cluster |
+//! | [`ask`] | one request and its answer, within a time |
+//! | [`reviews`] | whose a token is; what a user may do |
+//! | [`secrets`] | credentials for Azure, by name, in the broker's own namespace |
+//!
+//! Answers that hold a token or a secret are never left to a library that logs what it cannot read.
+
+pub mod ask;
+pub mod client;
+pub mod reviews;
+pub mod secrets;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,211 @@
+//! A Kubernetes API server that plays a part: lists, watches, reviews, Secrets by name and status patches, over HTTP on a
+//! port of its own. Tests put objects in, script reviews, take it down, and read what it was asked.
+//!
+//! It knows no schema and no rights: what a real one refuses is tested against a real one.
+
+mod reviews;
+mod routes;
+mod store;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use self::{reviews::Reviews, store::Store};
+pub use self::{
+    reviews::{AccessReview, TokenStatus},
+    store::{Resource, SECRETS, VAULTS},
+};
+
+/// The server. Dropping it ends it.
+pub struct ApiServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    _serving: JoinSet<()>,
+}
+
+/// What requests and tests share.
+struct Shared {
+    state: Mutex<State>,
+    /// Moved on by whatever a watch would tell.
+    moved: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    store: Store,
+    reviews: Reviews,
+    requests: Vec<Asked>,
+    down: bool,
+    held: bool,
+    /// A watch that began under an earlier number ends.
+    watches: u64,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// `GET`, `POST`, `PATCH`
+    pub method: String,
+    /// Path and query.
+    pub uri: String,
+    /// The header `Accept`.
+    pub accept: String,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.state());
+        self.moved.send_modify(|count| *count += 1);
+        changed
+    }
+}
+
+impl ApiServer {
+    /// One without objects, that accepts no token.
+    pub async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared { state: Mutex::default(), moved: watch::Sender::new(0) });
+        let router = routes::router(Arc::clone(&shared));
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            // It ends with the runtime, or is dropped.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { address, shared, _serving: serving })
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A kubeconfig for it, whose context is in `namespace`.
+    pub fn kubeconfig(&self, namespace: &str) -> String {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
+             clusters: [{{name: test, cluster: {{server: \"{}\"}}}}]\n\
+             contexts: [{{name: test, context: {{cluster: test, user: test, namespace: {namespace}}}}}]\n\
+             users: [{{name: test, user: {{}}}}]\n",
+            self.url()
+        )
+    }
+
+    /// Puts an object in, or replaces it: its UID stays, its generation counts changes of its spec.
+    pub fn put(&self, resource: Resource, object: Value) {
+        self.shared.change(|state| state.store.put(resource, object));
+    }
+
+    /// Puts an object in, from YAML. A document more is an object more.
+    pub fn apply(&self, resource: Resource, yaml: &str) {
+        for document in yaml.split("---\n").filter(|document| !document.trim().is_empty()) {
+            let object = serde_saphyr::from_str(document).unwrap_or(Value::Null);
+            assert!(object.is_object(), "no YAML object: {document}");
+            self.put(resource, object);
+        }
+    }
+
+    /// Deletes an object.
+    pub fn delete(&self, resource: Resource, namespace: &str, name: &str) {
+        self.shared.change(|state| state.store.delete(resource, namespace, name));
+    }
+
+    /// Deletes an object, and no watch is ever told: what happened is forgotten, and every watch must begin anew.
+    pub fn delete_unheard(&self, resource: Resource, namespace: &str, name: &str) {
+        self.shared.change(|state| {
+            state.store.delete(resource, namespace, name);
+            state.store.forget();
+            state.watches += 1;
+        });
+    }
+
+    /// The object as it is now.
+    pub fn get(&self, resource: Resource, namespace: &str, name: &str) -> Option<Value> {
+        self.shared.state().store.get(resource, namespace, name)
+    }
+
+    /// Tells every watch how far it has come, and nothing else.
+    pub fn bookmark(&self) {
+        self.shared.change(|state| state.store.bookmark());
+    }
+
+    /// Ends every watch.
+    pub fn end_watches(&self) {
+        self.shared.change(|state| state.watches += 1);
+    }
+
+    /// Breaks every connection from now on, until [`Self::up`].
+    pub fn down(&self) {
+        self.shared.change(|state| {
+            state.down = true;
+            state.watches += 1;
+        });
+    }
+
+    /// Answers again.
+    pub fn up(&self) {
+        self.shared.change(|state| state.down = false);
+    }
+
+    /// Answers lists of `AzureKeyVault`s only after [`Self::release`].
+    pub fn hold_vaults(&self) {
+        self.shared.change(|state| state.held = true);
+    }
+
+    /// Answers lists of `AzureKeyVault`s again.
+    pub fn release(&self) {
+        self.shared.change(|state| state.held = false);
+    }
+
+    /// What a review says of `token`.
+    pub fn review(&self, token: &str, status: TokenStatus) {
+        self.shared.change(|state| state.reviews.tokens.insert(token.to_owned(), status));
+    }
+
+    /// `user` may do `verb` to `caches.keyward.dev`.
+    pub fn allow(&self, user: &str, verb: &str) {
+        self.shared.change(|state| state.reviews.allowed.insert((user.to_owned(), verb.to_owned())));
+    }
+
+    /// Reviews of tokens so far.
+    pub fn token_reviews(&self) -> usize {
+        self.shared.state().reviews.asked_tokens
+    }
+
+    /// Reviews of access so far.
+    pub fn access_reviews(&self) -> Vec<AccessReview> {
+        self.shared.state().reviews.asked_access.clone()
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Asked> {
+        self.shared.state().requests.clone()
+    }
+
+    /// Returns once there was a request that is `wanted`.
+    pub async fn asked(&self, wanted: impl Fn(&Asked) -> bool) {
+        let mut moved = self.shared.moved.subscribe();
+        while !self.shared.state().requests.iter().any(&wanted) {
+            // The sender lives as long as `self`.
+            let _ = moved.changed().await;
+        }
+    }
+
+    /// Returns once what the store holds is `wanted`.
+    pub async fn until(&self, wanted: impl Fn(&Self) -> bool) {
+        let mut moved = self.shared.moved.subscribe();
+        while !wanted(self) {
+            let _ = moved.changed().await;
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The objects, and what happened to them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+/// A kind of object, by the path of its collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Resource {
+    /// `/apis/GROUP/VERSION` or `/api/v1`
+    pub base: &'static str,
+    /// Plural.
+    pub plural: &'static str,
+    /// As objects say.
+    pub api_version: &'static str,
+    /// As objects say.
+    pub kind: &'static str,
+}
+
+/// `AzureKeyVaultSecret`s.
+pub const SECRETS: Resource = Resource {
+    base: "/apis/spv.no/v2beta1",
+    plural: "azurekeyvaultsecrets",
+    api_version: "spv.no/v2beta1",
+    kind: "AzureKeyVaultSecret",
+};
+/// `AzureKeyVault`s.
+pub const VAULTS: Resource = Resource {
+    base: "/apis/keyward.dev/v1alpha1",
+    plural: "azurekeyvaults",
+    api_version: "keyward.dev/v1alpha1",
+    kind: "AzureKeyVault",
+};
+
+impl Resource {
+    /// Namespaces.
+    pub const NAMESPACES: Self = Self { base: "/api/v1", plural: "namespaces", api_version: "v1", kind: "Namespace" };
+    /// Core Secrets; read by name alone.
+    pub const CORE_SECRETS: Self = Self { base: "/api/v1", plural: "secrets", api_version: "v1", kind: "Secret" };
+    /// All that can be listed.
+    pub const LISTED: [Self; 3] = [SECRETS, VAULTS, Self::NAMESPACES];
+}
+
+type Key = (Resource, String, String);
+
+/// Everything there is.
+#[derive(Default)]
+pub(super) struct Store {
+    objects: BTreeMap<Key, Value>,
+    log: Vec<Event>,
+    version: u64,
+    /// Nothing before it is remembered.
+    oldest: u64,
+}
+
+/// Something that happened.
+#[derive(Clone)]
+pub(super) struct Event {
+    version: u64,
+    /// `None` for all.
+    resource: Option<Resource>,
+    kind: &'static str,
+    object: Value,
+}
+
+impl Event {
+    /// As a line of a watch of `resource`.
+    fn line(&self, resource: Resource) -> Value {
+        let mut object = self.object.clone();
+        if self.kind == "BOOKMARK" {
+            object = json!({ "apiVersion": resource.api_version, "kind": resource.kind,
+                "metadata": { "resourceVersion": self.version.to_string() } });
+        }
+        json!({ "type": self.kind, "object": shown(resource, object) })
+    }
+}
+
+impl Store {
+    pub(super) fn put(&mut self, resource: Resource, object: Value) {
+        let key = key(resource, &object);
+        let known = self.objects.get(&key).cloned();
+        let object = self.stamped(resource, object, known.as_ref());
+        self.note(if known.is_some() { "MODIFIED" } else { "ADDED" }, resource, &object);
+        self.objects.insert(key, object);
+    }
+
+    /// Merges a patch (RFC 7396) into the status; `None` where there is no such object, `Some(Err)` where it is another
+    /// than the patch knows.
+    pub(super) fn patch_status(&mut self, resource: Resource, name: &str, patch: &Value) -> Option<Result<Value, ()>> {
+        let key = (resource, String::new(), name.to_owned());
+        let mut object = self.objects.get(&key)?.clone();
+        let known = patch.pointer("/metadata/resourceVersion");
+        if known.is_some_and(|known| *known != object["metadata"]["resourceVersion"]) {
+            return Some(Err(()));
+        }
+        let before = object["status"].clone();
+        merge(&mut object["status"], &patch["status"]);
+        if object["status"] != before {
+            self.version += 1;
+            object["metadata"]["resourceVersion"] = self.version.to_string().into();
+            self.note("MODIFIED", resource, &object);
+            self.objects.insert(key, object.clone());
+        }
+        Some(Ok(object))
+    }
+
+    pub(super) fn delete(&mut self, resource: Resource, namespace: &str, name: &str) {
+        let Some(mut object) = self.objects.remove(&(resource, namespace.to_owned(), name.to_owned())) else { return };
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        self.note("DELETED", resource, &object);
+    }
+
+    pub(super) fn get(&self, resource: Resource, namespace: &str, name: &str) -> Option<Value> {
+        self.objects.get(&(resource, namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    pub(super) fn bookmark(&mut self) {
+        self.version += 1;
+        self.log.push(Event { version: self.version, resource: None, kind: "BOOKMARK", object: Value::Null });
+    }
+
+    /// Forgets what happened.
+    pub(super) fn forget(&mut self) {
+        self.version += 1;
+        self.log.clear();
+        self.oldest = self.version;
+    }
+
+    /// One page of a list, from the `skip`th object on.
+    pub(super) fn page(&self, resource: Resource, skip: usize, limit: usize) -> Value {
+        let all = self.objects.iter().filter(|((of, ..), _)| *of == resource);
+        let total = all.clone().count();
+        let items: Vec<Value> = all.skip(skip).take(limit).map(|(_, object)| shown(resource, object.clone())).collect();
+        let next = (skip + items.len() < total).then(|| (skip + items.len()).to_string());
+        let kind = match resource.kind {
+            "Namespace" => "PartialObjectMetadataList".to_owned(),
+            kind => format!("{kind}List"),
+        };
+        json!({
+            "apiVersion": resource.api_version, "kind": kind,
+            "metadata": { "resourceVersion": self.version.to_string(), "continue": next.unwrap_or_default() },
+            "items": items,
+        })
+    }
+
+    /// What happened to `resource` after `version`, as lines, and up to which version that is; `None` where it is
+    /// forgotten.
+    pub(super) fn after(&self, resource: Resource, version: u64) -> Option<(Vec<Value>, u64)> {
+        if version < self.oldest {
+            return None;
+        }
+        let events = self.log.iter().filter(|event| event.version > version);
+        let own = events.filter(|event| event.resource.is_none_or(|of| of == resource));
+        Some((own.map(|event| event.line(resource)).collect(), self.version))
+    }
+
+    fn note(&mut self, kind: &'static str, resource: Resource, object: &Value) {
+        let event = Event { version: self.version, resource: Some(resource), kind, object: object.clone() };
+        self.log.push(event);
+    }
+
+    /// With the metadata that the server sets.
+    fn stamped(&mut self, resource: Resource, mut object: Value, known: Option<&Value>) -> Value {
+        self.version += 1;
+        let own = |name: &str| known.map(|known| known["metadata"][name].clone());
+        let generation = match known {
+            Some(known) if known["spec"] == object["spec"] => known["metadata"]["generation"].clone(),
+            Some(known) => (known["metadata"]["generation"].as_i64().unwrap_or_default() + 1).into(),
+            None => 1.into(),
+        };
+        if object.get("status").is_none()
+            && let Some(status) = known.and_then(|known| known.get("status"))
+        {
+            object["status"] = status.clone();
+        }
+        object["apiVersion"] = resource.api_version.into();
+        object["kind"] = resource.kind.into();
+        let metadata = &mut object["metadata"];
+        if metadata.is_null() {
+            *metadata = Value::Object(Map::new());
+        }
+        metadata["resourceVersion"] = self.version.to_string().into();
+        metadata["generation"] = generation;
+        let defaults =
+            [("uid", format!("uid-{}", self.version)), ("creationTimestamp", "2026-01-01T00:00:00Z".to_owned())];
+        for (name, default) in defaults {
+            if metadata.get(name).is_none() {
+                metadata[name] = own(name).filter(|own| !own.is_null()).unwrap_or_else(|| default.into());
+            }
+        }
+        metadata["managedFields"] = json!([{ "manager": "test", "fieldsV1": { "f:spec": {} } }]);
+        object
+    }
+}
+
+fn key(resource: Resource, object: &Value) -> Key {
+    let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
+    (resource, text("namespace"), text("name"))
+}
+
+/// Of namespaces only the metadata is asked for.
+fn shown(resource: Resource, object: Value) -> Value {
+    if resource.kind != "Namespace" {
+        return object;
+    }
+    json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"] })
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    for (name, value) in members {
+        if value.is_null() {
+            target.as_object_mut().map(|target| target.remove(name));
+        } else {
+            merge(&mut target[name], value);
+        }
+    }
+}
