@@ -107,6 +107,10 @@ impl ApiServer {
     }
 
     /// Puts an object in, from YAML. A document more is an object more.
+    ///
+    /// # Panics
+    ///
+    /// Where a document is no YAML object.
     pub fn apply(&self, resource: Resource, yaml: &str) {
         for document in yaml.split("---\n").filter(|document| !document.trim().is_empty()) {
             let object = serde_saphyr::from_str(document).unwrap_or(Value::Null);

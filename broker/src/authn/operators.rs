@@ -1,5 +1,5 @@
-//! Whether the holder of a token may ask as an operator: whose it is by TokenReview, what they may by SubjectAccessReview.
-//! Called by [`crate::grpc::guard`], for callers without a certificate.
+//! Whether the holder of a token may ask as an operator: whose it is by `TokenReview`, what they may by
+//! `SubjectAccessReview`. Called by [`crate::grpc::guard`], for callers without a certificate.
 //!
 //! Any user will do, bound to a pod or not: what counts is the cluster's own rule on `caches.keyward.dev`. Only who was
 //! let in is remembered, for a moment, by a keyed hash of the token.
@@ -91,14 +91,14 @@ impl ReviewedOperators {
     }
 
     async fn review(&self, token: &str, verb: Verb) -> Result<Arc<str>, OperatorError> {
-        let user = match self.reviews.token(token).await.map_err(unavailable)? {
+        let user = match self.reviews.token(token).await.map_err(|error| unavailable(&error))? {
             Reviewed::Accepted { user, audiences } => {
                 check_audiences(&audiences)?;
                 user
             }
             Reviewed::Refused(why) => return Err(AuthnError::Refused(why).into()),
         };
-        if !self.reviews.access(&user, verb.as_str()).await.map_err(unavailable)? {
+        if !self.reviews.access(&user, verb.as_str()).await.map_err(|error| unavailable(&error))? {
             return Err(OperatorError::Forbidden { user: super::quote(&user.name), verb });
         }
         tracing::info!(user = user.name, verb = verb.as_str(), "an operator is admitted by token");
@@ -106,7 +106,7 @@ impl ReviewedOperators {
     }
 }
 
-fn unavailable(error: ReviewError) -> OperatorError {
+fn unavailable(error: &ReviewError) -> OperatorError {
     AuthnError::Unavailable(error.to_string()).into()
 }
 

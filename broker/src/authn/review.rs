@@ -1,4 +1,4 @@
-//! Verifies tokens by the API server's TokenReview, which knows what no signature tells: that the pod is gone.
+//! Verifies tokens by the API server's `TokenReview`, which knows what no signature tells: that the pod is gone.
 //!
 //! What a token claims is looked at first, though nothing is proven by it: one that is malformed, has expired, is for
 //! another audience or bound to no pod would be refused anyway, and costs no request. What was reviewed must then say the

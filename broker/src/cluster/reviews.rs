@@ -1,4 +1,4 @@
-//! Whose a token is (TokenReview), and what a user may do (SubjectAccessReview).
+//! Whose a token is (`TokenReview`), and what a user may do (`SubjectAccessReview`).
 //!
 //! Anyone may have a review made, so they are bounded: so many a second, so many at a time, so many in line.
 
@@ -119,7 +119,7 @@ impl Reviews {
             ..TokenReview::default()
         };
         let reviewed = self.ask("/apis/authentication.k8s.io/v1/tokenreviews", &review).await.map(reviewed);
-        self.count(reviewed.as_ref().map(|reviewed| matches!(reviewed, Reviewed::Accepted { .. })));
+        self.count(&reviewed.as_ref().map(|reviewed| matches!(reviewed, Reviewed::Accepted { .. })));
         reviewed
     }
 
@@ -146,22 +146,19 @@ impl Reviews {
         let answer = self.ask("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).await;
         let allowed = answer
             .map(|review| review.status.is_some_and(|status| status.allowed && !status.denied.unwrap_or_default()));
-        self.count(allowed.as_ref().copied());
+        self.count(&allowed);
         allowed
     }
 
     async fn ask<T: Serialize + DeserializeOwned>(&self, path: &str, review: &T) -> Result<T, ReviewError> {
-        let _place = match timeout(PATIENCE, self.places.acquire()).await {
-            Ok(Ok(place)) => place,
-            _ => return Err(ReviewError::Busy),
-        };
+        let Ok(Ok(_place)) = timeout(PATIENCE, self.places.acquire()).await else { return Err(ReviewError::Busy) };
         self.rate.take(&(), Instant::now()).map_err(|_| ReviewError::Busy)?;
         let body = serde_json::to_vec(review).map_err(|_| AskError::Malformed)?;
         let request = Request::new(path).create(&PostParams::default(), body).map_err(|_| AskError::Malformed)?;
         Ok(ask(&self.client, request, DEADLINE).await?)
     }
 
-    fn count<E>(&self, outcome: Result<bool, E>) {
+    fn count<E>(&self, outcome: &Result<bool, E>) {
         let counter = match outcome {
             Ok(true) => &self.counts.accepted,
             Ok(false) => &self.counts.refused,

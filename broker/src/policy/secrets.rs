@@ -17,7 +17,7 @@ const PART: usize = 64;
 /// The map. Cloning shares it.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
-    namespaces: Arc<HashMap<Arc<str>, Arc<Parts>>>,
+    namespaces: Arc<HashMap<Arc<str>, Arc<Spread>>>,
 }
 
 impl Secrets {
@@ -65,7 +65,7 @@ impl Secrets {
 
 /// The secrets of one namespace, spread by the hash of their names.
 #[derive(Clone, Debug)]
-struct Parts {
+struct Spread {
     hasher: RandomState,
     parts: Vec<Arc<Part>>,
     held: usize,
@@ -73,13 +73,13 @@ struct Parts {
 
 type Part = HashMap<Arc<str>, Secret>;
 
-impl Default for Parts {
+impl Default for Spread {
     fn default() -> Self {
         Self { hasher: RandomState::new(), parts: vec![Arc::default()], held: 0 }
     }
 }
 
-impl Parts {
+impl Spread {
     /// Their number is a power of two.
     fn place(&self, name: &str) -> usize {
         let hash = self.hasher.hash_one(name);
@@ -96,7 +96,7 @@ impl Parts {
 
     fn insert(&mut self, name: Arc<str>, secret: Secret) -> Option<Secret> {
         if self.held >= PART * self.parts.len() {
-            self.spread();
+            self.halve();
         }
         let place = self.place(&name);
         let replaced = Arc::make_mut(&mut self.parts[place]).insert(name, secret);
@@ -112,7 +112,7 @@ impl Parts {
     }
 
     /// Twice as many parts, each half as large.
-    fn spread(&mut self) {
+    fn halve(&mut self) {
         let before = std::mem::take(&mut self.parts);
         self.parts = vec![Arc::default(); before.len() * 2];
         for (name, secret) in before.iter().flat_map(|part| part.iter()) {

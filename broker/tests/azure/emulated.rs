@@ -97,7 +97,7 @@ impl Scene {
         ];
         let flags = always.into_iter().chain(flags.iter().map(ToString::to_string));
         let Command::Serve(args) = Cli::try_parse_from(flags).unwrap().command else { panic!("not serve") };
-        setup::opener(&args).unwrap()
+        setup::opener(&args, None).unwrap()
     }
 
     fn open(&self, opener: &AzureOpener, identity: &IdentityConfig, vault: &str) -> AzureVault {

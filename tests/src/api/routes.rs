@@ -83,7 +83,8 @@ fn watched(shared: Arc<Shared>, resource: Resource, from: u64) -> Response {
             match after {
                 None => return Some((gone(), None)),
                 Some((lines, upto)) if !lines.is_empty() => {
-                    return Some((lines.iter().map(|line| format!("{line}\n")).collect(), Some((shared, moved, upto))));
+                    let text = lines.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n");
+                    return Some((text, Some((shared, moved, upto))));
                 }
                 Some(_) => {}
             }

@@ -186,7 +186,7 @@ fn who_listens_for_policy_hears_of_secrets_nothing_and_of_vaults_only_when_one_i
     assert_eq!(told(Event::Apply(secret("a", 1, "acme", "a"))), (true, vec!["acme".to_owned()]));
     assert_eq!(told(Event::Apply(secret("b", 1, "ACME", "b"))), (false, vec!["acme".to_owned()]));
     assert_eq!(told(Event::Apply(secret("b", 2, "bank", "b"))), (true, vec!["acme".to_owned(), "bank".to_owned()]));
-    assert_eq!(told(Event::Apply(secret("b", 3, "bank", "c"))).0, false);
+    assert!(!told(Event::Apply(secret("b", 3, "bank", "c"))).0);
     assert_eq!(told(Event::Delete(secret("b", 3, "bank", "c"))), (true, vec!["acme".to_owned()]));
 }
 

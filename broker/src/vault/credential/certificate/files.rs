@@ -70,9 +70,10 @@ async fn in_store(stored: &Stored) -> Result<Content, SignInError> {
     if files.contains_key("tls.crt") {
         return Err(SignInError::Certificate { path: stored.place(), cause: CertificateError::Both });
     }
-    let password = match files.contains_key("password") {
-        true => Some(store::take_line(&mut files, "password", PASSWORD, stored)?),
-        false => None,
+    let password = if files.contains_key("password") {
+        Some(store::take_line(&mut files, "password", PASSWORD, stored)?)
+    } else {
+        None
     };
     Ok(Content { bytes: store::take(&mut files, "client.pfx", WHAT, stored)?, password })
 }
