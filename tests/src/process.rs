@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
@@ -162,6 +163,12 @@ impl Process {
         Ok(Finished { status, stdout: self.lines.text(From::Stdout), stderr: self.lines.text(From::Stderr) })
     }
 
+    /// Ends it as a crash of its machine would, and waits for that.
+    pub async fn kill(self) -> Result<Finished, ProcessError> {
+        self.signal(Signal::KILL)?;
+        self.finish().await
+    }
+
     /// Asks it to end and waits for it.
     pub async fn stop(self) -> Result<Finished, ProcessError> {
         self.signal(Signal::TERM)?;
@@ -173,19 +180,28 @@ impl Process {
         self.lines.lock().iter().fold(String::new(), |all, (_, line)| all + line + "\n")
     }
 
-    fn waited(&self, what: &str) -> ProcessError {
+    /// The same as a failing test may show it: lines that hold a value or a token are left out.
+    pub fn shown(&self) -> String {
         let printed: Vec<String> = self.lines.lock().iter().map(|(_, line)| without_values(line)).collect();
-        ProcessError::Waited { name: self.name.clone(), what: what.to_owned(), printed: printed.join("\n") }
+        printed.join("\n")
+    }
+
+    /// Whether it printed a value or a token where it must not; when it is dropped, that panics.
+    pub fn leaked(&self) -> bool {
+        let watched = |from: From| from == From::Stderr || !self.stdout_is_free;
+        self.lines.lock().iter().any(|(from, line)| watched(*from) && is_secret(line))
+    }
+
+    fn waited(&self, what: &str) -> ProcessError {
+        ProcessError::Waited { name: self.name.clone(), what: what.to_owned(), printed: self.shown() }
     }
 }
 
 impl Drop for Process {
     /// Every test is a test of this too: no program of ours prints a value that a test made up, nor a token.
     fn drop(&mut self) {
-        let watched = |from: From| from == From::Stderr || !self.stdout_is_free;
-        let leaked = self.lines.lock().iter().any(|(from, line)| watched(*from) && is_secret(line));
         // Printing the line would leak the value once more.
-        assert!(!leaked || std::thread::panicking(), "{} printed a value", self.name);
+        assert!(!self.leaked() || std::thread::panicking(), "{} printed a value", self.name);
     }
 }
 
