@@ -153,20 +153,20 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits for its end.
-    pub async fn finish(mut self) -> Result<Finished, ProcessError> {
+    /// Waits for its end and for the last that it printed.
+    pub async fn ended(&mut self) -> Result<ExitStatus, ProcessError> {
         let Ok(ended) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
             return Err(self.waited("end"));
         };
         let status = ended.map_err(|source| ProcessError::System { name: self.name.clone(), source })?;
         while self.pumps.join_next().await.is_some() {}
-        Ok(Finished { status, stdout: self.lines.text(From::Stdout), stderr: self.lines.text(From::Stderr) })
+        Ok(status)
     }
 
-    /// Ends it as a crash of its machine would, and waits for that.
-    pub async fn kill(self) -> Result<Finished, ProcessError> {
-        self.signal(Signal::KILL)?;
-        self.finish().await
+    /// Waits for its end.
+    pub async fn finish(mut self) -> Result<Finished, ProcessError> {
+        let status = self.ended().await?;
+        Ok(Finished { status, stdout: self.lines.text(From::Stdout), stderr: self.lines.text(From::Stderr) })
     }
 
     /// Asks it to end and waits for it.
