@@ -5,7 +5,6 @@
 
 pub mod durations;
 pub mod identity;
-pub mod pattern;
 pub mod secret;
 #[cfg(test)]
 pub(crate) mod testing;
