@@ -41,23 +41,7 @@ pub fn api_resource() -> ApiResource {
     namespaced,
     status = "AzureKeyVaultSecretStatus",
     derive = "PartialEq",
-    doc = "An object of an Azure Key Vault that this namespace uses: by references in environment variables, as a Secret, or as a ConfigMap.",
-    printcolumn(name = "Vault", type_ = "string", json_path = ".spec.vault.name"),
-    printcolumn(name = "Object", type_ = "string", json_path = ".spec.vault.object.name"),
-    printcolumn(name = "Type", type_ = "string", json_path = ".spec.vault.object.type"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        priority = "1"
-    ),
-    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secretName", priority = "1"),
-    printcolumn(name = "ConfigMap", type_ = "string", json_path = ".status.configMapName", priority = "1"),
-    // As text: a column of type date shows the future as `<invalid>`.
-    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires", priority = "1")
+    doc = "An object of an Azure Key Vault that this namespace uses: by references in environment variables, as a Secret, or as a ConfigMap."
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = rules::spec()))]

@@ -41,17 +41,7 @@ pub fn api_resource() -> ApiResource {
     shortname = "akv",
     status = "AzureKeyVaultStatus",
     derive = "PartialEq",
-    doc = "An Azure Key Vault that namespaces of this cluster may read: which namespaces, which objects, as which identity, how often.",
-    printcolumn(name = "Vault", type_ = "string", json_path = ".spec.vaultName"),
-    printcolumn(name = "URL", type_ = "string", json_path = ".spec.url"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        priority = "1"
-    )
+    doc = "An Azure Key Vault that namespaces of this cluster may read: which namespaces, which objects, as which identity, how often."
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = rules::spec()))]
@@ -59,7 +49,7 @@ pub struct AzureKeyVaultSpec {
     /// The name that `AzureKeyVaultSecrets` use, in any case.
     #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = vault_name()))]
     pub vault_name: String,
-    /// The vault's URL where it is not https://NAME.SUFFIX: a private endpoint, an emulator.
+    /// The vault's URL where it is not `https://NAME.SUFFIX`: a private endpoint, an emulator.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::url()))]
     pub url: Option<String>,

@@ -1,6 +1,7 @@
 //! Both kinds as the API server wants them, and as the templates of `charts/keyward-crds`. For the generator `crdgen` and for
 //! tests; programs that run need none of it.
 
+mod columns;
 mod structural;
 mod template;
 
@@ -9,6 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::core::CustomResourceExt;
 
+use self::columns::Column;
 pub use self::template::{Template, templates};
 use crate::{AzureKeyVault, AzureKeyVaultSecret, akvs};
 
@@ -35,7 +37,7 @@ pub enum CrdError {
 
 /// `AzureKeyVaultSecret`: every version with one schema, so that nothing is lost between them.
 pub fn azure_key_vault_secret() -> Result<CustomResourceDefinition, CrdError> {
-    let mut crd = definition::<AzureKeyVaultSecret>(akvs::KIND)?;
+    let mut crd = definition::<AzureKeyVaultSecret>(akvs::KIND, columns::SECRET)?;
     let stored = crd.spec.versions.remove(0);
     crd.spec.versions = akvs::VERSIONS.map(|name| version(&stored, name)).into();
     Ok(crd)
@@ -43,14 +45,18 @@ pub fn azure_key_vault_secret() -> Result<CustomResourceDefinition, CrdError> {
 
 /// `AzureKeyVault`.
 pub fn azure_key_vault() -> Result<CustomResourceDefinition, CrdError> {
-    definition::<AzureKeyVault>(crate::azure_key_vault::KIND)
+    definition::<AzureKeyVault>(crate::azure_key_vault::KIND, columns::VAULT)
 }
 
-fn definition<K: CustomResourceExt>(kind: &'static str) -> Result<CustomResourceDefinition, CrdError> {
+fn definition<K: CustomResourceExt>(
+    kind: &'static str,
+    columns: &[Column],
+) -> Result<CustomResourceDefinition, CrdError> {
     let mut crd = K::crd();
     for version in &mut crd.spec.versions {
         let schema = version.schema.take().and_then(|schema| schema.open_api_v3_schema);
-        let schema = structural::of(&schema).map_err(|source| CrdError::Schema { kind, source })?;
+        let schema = structural::of(schema.as_ref()).map_err(|source| CrdError::Schema { kind, source })?;
+        version.additional_printer_columns = Some(columns.iter().map(Column::definition).collect());
         version.schema = Some(CustomResourceValidation { open_api_v3_schema: Some(schema) });
     }
     Ok(crd)

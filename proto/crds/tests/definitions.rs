@@ -1,4 +1,5 @@
 //! What the API server needs of a definition, and what users of akv2k8s need of `AzureKeyVaultSecret`'s.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keyward_crds::{akvs, azure_key_vault, crd};
@@ -9,18 +10,14 @@ fn both() -> [CustomResourceDefinition; 2] {
 }
 
 fn schemas(crd: &CustomResourceDefinition) -> Vec<Value> {
-    let schema = |version: &_| {
-        let version: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionVersion =
-            version;
-        serde_json::to_value(version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap()).unwrap()
-    };
-    crd.spec.versions.iter().map(schema).collect()
+    let versions = serde_json::to_value(&crd.spec.versions).unwrap();
+    versions.as_array().unwrap().iter().map(|version| version["schema"]["openAPIV3Schema"].clone()).collect()
 }
 
 /// Every schema within a schema, itself included.
 fn all<'a>(schema: &'a Value, found: &mut Vec<&'a Value>) {
     found.push(schema);
-    for properties in schema["properties"].as_object().into_iter() {
+    if let Some(properties) = schema["properties"].as_object() {
         properties.values().for_each(|below| all(below, found));
     }
     for keyword in ["items", "additionalProperties"] {
@@ -113,6 +110,17 @@ fn helm_finds_nothing_to_interpret_but_what_is_meant() {
     for template in crd::templates().unwrap() {
         assert_eq!(template.text.matches("{{").count(), 2, "{}", template.file);
         assert_eq!(template.text.matches("}}").count(), 2, "{}", template.file);
+    }
+}
+
+#[test]
+fn a_template_is_the_definition_when_helm_has_read_it() {
+    for (template, crd) in crd::templates().unwrap().iter().zip(both()) {
+        let head = template.text.find("  {{- if").unwrap();
+        let rest = template.text.split_once("{{- end }}\n").unwrap().1;
+        let rendered = format!("{}{rest}", &template.text[..head]);
+        let read: CustomResourceDefinition = serde_saphyr::from_str(&rendered).unwrap();
+        assert_eq!(read, crd, "{}", template.file);
     }
 }
 

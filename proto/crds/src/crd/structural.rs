@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSche
 use serde_json::{Map, Value};
 
 /// The schema without it.
-pub(super) fn of(schema: &Option<JSONSchemaProps>) -> Result<JSONSchemaProps, serde_json::Error> {
+pub(super) fn of(schema: Option<&JSONSchemaProps>) -> Result<JSONSchemaProps, serde_json::Error> {
     let mut value = serde_json::to_value(schema)?;
     walk(&mut value);
     serde_json::from_value(value)

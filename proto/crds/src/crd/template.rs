@@ -39,7 +39,7 @@ pub fn templates() -> Result<[Template; 2], CrdError> {
 fn template(crd: &CustomResourceDefinition, kind: &'static str) -> Result<Template, CrdError> {
     let spec =
         serde_saphyr::to_string(&crd.spec).map_err(|error| CrdError::Yaml { kind, reason: error.to_string() })?;
-    let spec: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+    let spec: String = spec.lines().flat_map(|line| ["  ", line, "\n"]).collect();
     let name = crd.metadata.name.as_deref().unwrap_or_default();
     let text = format!("{HEAD}  name: {name}\n{KEEP}spec:\n{spec}");
     Ok(Template { file: format!("{}.yaml", crd.spec.names.plural), text })

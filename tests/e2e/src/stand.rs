@@ -1,0 +1,240 @@
+//! What all tests share, set up when the first of them asks: the emulator in this process, the charts installed by helm,
+//! and the broker and two controllers as processes with the rights of their own service accounts.
+
+mod account;
+mod declarations;
+mod helm;
+mod service;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, ensure};
+use keyward_tests::{
+    ca::TestCa,
+    programs::Programs,
+    stand::{Files, broker_environment},
+    vault::{Emulator, Store},
+};
+use kube::Client;
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+pub use self::{
+    account::{Account, BROKER, CONTROLLER, NAMESPACE},
+    declarations::{LOAD_VAULTS, admits},
+    service::Service,
+};
+use crate::{
+    callers::Callers,
+    manifests::Kinds,
+    wait::{SOON, until_true},
+};
+
+/// Controllers that run at a time.
+pub const CONTROLLERS: usize = 2;
+
+/// The stand. Its processes start when they are first asked for.
+pub struct Stand {
+    /// Key Vault and Entra.
+    pub emulator: Emulator,
+    /// What signs the broker's certificate and the roles.
+    pub ca: TestCa,
+    client: Client,
+    programs: Programs,
+    directory: TempDir,
+    logs: PathBuf,
+    broker: Mutex<Option<Broker>>,
+    /// Where the broker serves, once one has served: the next one serves there too.
+    address: Mutex<Option<SocketAddr>>,
+    controllers: Mutex<[Option<Service>; CONTROLLERS]>,
+}
+
+struct Broker {
+    service: Service,
+    admin: SocketAddr,
+}
+
+impl Stand {
+    /// Emulator and charts; no process yet.
+    pub async fn start(client: &Client, kinds: &Kinds, logs: &Path) -> anyhow::Result<Self> {
+        let programs = Programs::build()?;
+        let emulator = Emulator::builder().objects_yaml(&declarations::objects()).start().await?;
+        let directory = tempfile::tempdir()?;
+        let ca = TestCa::new("Keyward e2e CA")?;
+        Files::below(directory.path()).prepare(&emulator, &ca, &[], &["controller"])?;
+        helm::install().await?;
+        declarations::apply(client, kinds, &emulator).await?;
+        Ok(Self {
+            emulator,
+            ca,
+            client: client.clone(),
+            programs,
+            directory,
+            logs: logs.to_owned(),
+            broker: Mutex::default(),
+            address: Mutex::default(),
+            controllers: Mutex::default(),
+        })
+    }
+
+    /// A vault's objects.
+    pub fn vault(&self, name: &str) -> anyhow::Result<Store> {
+        self.emulator.store(name).with_context(|| format!("there is no vault {name}"))
+    }
+
+    /// How often a vault was asked anything so far.
+    pub fn vault_calls(&self, vault: &str) -> u64 {
+        self.emulator.calls().matching(|call| call.vault == vault)
+    }
+
+    /// The broker's clients. It is started, and ready, if it was not.
+    pub async fn broker(&self) -> anyhow::Result<Callers> {
+        let mut broker = self.broker.lock().await;
+        if broker.is_none() {
+            *broker = Some(self.start_broker().await?);
+        }
+        self.callers().await
+    }
+
+    /// The broker's clients, whether or not it runs; one has run before.
+    pub async fn callers(&self) -> anyhow::Result<Callers> {
+        let address = self.address.lock().await.context("no broker has run yet")?;
+        Callers::new(&format!("https://localhost:{}", address.port()), &self.ca)
+    }
+
+    /// Where the broker's admin port is; it runs.
+    pub async fn broker_admin(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.broker.lock().await.as_ref().context("no broker runs")?.admin)
+    }
+
+    /// What the broker that runs has printed.
+    pub async fn broker_printed(&self) -> anyhow::Result<String> {
+        Ok(self.broker.lock().await.as_ref().context("no broker runs")?.service.printed())
+    }
+
+    /// Kills the broker, if one runs. The next one that is asked for is a new process at the same address.
+    pub async fn kill_broker(&self) -> anyhow::Result<()> {
+        match self.broker.lock().await.take() {
+            Some(broker) => broker.service.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts controllers until all run. The broker runs then too.
+    pub async fn controllers(&self) -> anyhow::Result<()> {
+        self.broker().await?;
+        let mut controllers = self.controllers.lock().await;
+        for (number, controller) in controllers.iter_mut().enumerate() {
+            if controller.is_none() {
+                *controller = Some(self.start_controller(number).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills one controller, if it runs.
+    pub async fn kill_controller(&self, number: usize) -> anyhow::Result<()> {
+        match self.controllers.lock().await[number].take() {
+            Some(controller) => controller.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks all controllers to end, and waits for that.
+    pub async fn stop_controllers(&self) -> anyhow::Result<()> {
+        for controller in self.controllers.lock().await.iter_mut().filter_map(Option::take) {
+            controller.stop().await?;
+        }
+        Ok(())
+    }
+
+    /// What controller `number` has printed, if it runs.
+    pub async fn controller_printed(&self, number: usize) -> Option<String> {
+        self.controllers.lock().await[number].as_ref().map(Service::printed)
+    }
+
+    /// The process id of controller `number`, if it runs.
+    pub async fn controller_pid(&self, number: usize) -> Option<u32> {
+        self.controllers.lock().await[number].as_ref().and_then(Service::pid)
+    }
+
+    async fn start_broker(&self) -> anyhow::Result<Broker> {
+        let root = self.directory.path();
+        let kubeconfig = BROKER.kubeconfig(&self.client, root).await?;
+        let mut environment = broker_environment(root, "broker-tls", &self.emulator);
+        for of_directories in ["KEYWARD_JWKS_ISSUER", "KEYWARD_JWKS_CA_FILE"] {
+            environment.remove(of_directories);
+        }
+        environment.insert("KEYWARD_SOURCE", "kubernetes".to_owned());
+        environment.insert("KEYWARD_AUTHN", "token-review".to_owned());
+        environment.insert("KEYWARD_LOG_LEVEL", "debug".to_owned());
+        environment.insert("KUBECONFIG", kubeconfig.display().to_string());
+        let mut address = self.address.lock().await;
+        if let Some(address) = *address {
+            environment.insert("KEYWARD_LISTEN", address.to_string());
+        }
+        let service = Service::start(
+            "keyward-broker",
+            self.programs.path("keyward-broker")?,
+            &["serve"],
+            environment,
+            &self.logs,
+        )?;
+        let (grpc, admin) = keyward_tests::stand::serving(service.process()).await?;
+        *address = Some(grpc);
+        until_ready(admin).await?;
+        Ok(Broker { service, admin })
+    }
+
+    async fn start_controller(&self, number: usize) -> anyhow::Result<Service> {
+        let root = self.directory.path();
+        let address = self.address.lock().await.context("no broker has run yet")?;
+        let environment = [
+            ("KUBECONFIG", CONTROLLER.kubeconfig(&self.client, root).await?.display().to_string()),
+            ("KEYWARD_BROKER", format!("https://localhost:{}", address.port())),
+            ("KEYWARD_TLS_DIR", root.join("controller-tls").display().to_string()),
+            ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+            ("KEYWARD_LEASE_NAMESPACE", NAMESPACE.to_owned()),
+            ("KEYWARD_LOG_FORMAT", "json".to_owned()),
+            ("KEYWARD_LOG_LEVEL", "debug".to_owned()),
+        ];
+        let name = format!("keyward-controller-{number}");
+        let service =
+            Service::start(&name, self.programs.path("keyward-controller")?, &[], environment.into(), &self.logs)?;
+        service.process().line("where it serves", |line| is_serving(line).then_some(())).await?;
+        Ok(service)
+    }
+
+    /// An error where a process has printed a value or a token.
+    pub async fn no_value_was_printed(&self) -> anyhow::Result<()> {
+        let broker = self.broker.lock().await;
+        let controllers = self.controllers.lock().await;
+        let running = broker.iter().map(|broker| &broker.service).chain(controllers.iter().flatten());
+        for service in running {
+            ensure!(!service.process().leaked(), "{} printed a value", service.name());
+        }
+        Ok(())
+    }
+
+    /// Ends all processes, controllers first, and writes down what they printed.
+    pub async fn end(&self) -> anyhow::Result<()> {
+        let controllers = self.stop_controllers().await;
+        if let Some(broker) = self.broker.lock().await.take() {
+            broker.service.stop().await?;
+        }
+        controllers
+    }
+}
+
+fn is_serving(line: &str) -> bool {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    line["message"] == "serving" && line["admin"].is_string()
+}
+
+async fn until_ready(admin: SocketAddr) -> anyhow::Result<()> {
+    let url = format!("http://{admin}/readyz");
+    until_true("the broker ready", SOON, async || Ok(reqwest::get(&url).await?.status().is_success())).await
+}
