@@ -66,12 +66,13 @@ impl World {
 pub struct Scene {
     world: Arc<World>,
     made: Mutex<Vec<DynamicObject>>,
+    numbers: std::sync::atomic::AtomicU32,
 }
 
 impl Scene {
     /// A scene with nothing on it.
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, made: Mutex::default() }
+        Self { world, made: Mutex::default(), numbers: std::sync::atomic::AtomicU32::default() }
     }
 
     /// The API server, as its administrator.
@@ -158,6 +159,11 @@ impl Scene {
         let pod = pods::create(self.client(), namespace, name, "default").await?;
         let token = tokens::of_pod(self.client(), &pod).await?;
         Ok((pod, token))
+    }
+
+    /// A number that this test has not had yet.
+    pub fn next(&self) -> u32 {
+        self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
     }
 
     fn remember(&self, object: DynamicObject) {

@@ -110,6 +110,20 @@ impl Stand {
         Ok(self.broker.lock().await.as_ref().context("no broker runs")?.admin)
     }
 
+    /// How often the broker that runs has compared what it holds with a vault, to the end.
+    pub async fn polls(&self, vault: &str) -> anyhow::Result<u64> {
+        let metrics = reqwest::get(format!("http://{}/metrics", self.broker_admin().await?)).await?.text().await?;
+        let of_vault = format!("vault=\"{}\"", self.emulator.vault_url(vault));
+        let is_it = |line: &&str| {
+            line.starts_with("keyward_vault_polls_total{")
+                && line.contains(&of_vault)
+                && line.contains("outcome=\"ok\"")
+        };
+        let count = metrics.lines().find(is_it).and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, written as a float")]
+        Ok(count.map_or(0, |count| count as u64))
+    }
+
     /// What the broker that runs has printed.
     pub async fn broker_printed(&self) -> anyhow::Result<String> {
         Ok(self.broker.lock().await.as_ref().context("no broker runs")?.service.printed())
@@ -139,6 +153,14 @@ impl Stand {
     pub async fn kill_controller(&self, number: usize) -> anyhow::Result<()> {
         match self.controllers.lock().await[number].take() {
             Some(controller) => controller.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks one controller to end, and waits for that.
+    pub async fn stop_controller(&self, number: usize) -> anyhow::Result<()> {
+        match self.controllers.lock().await[number].take() {
+            Some(controller) => controller.stop().await,
             None => Ok(()),
         }
     }
@@ -198,6 +220,10 @@ impl Stand {
             ("KEYWARD_TLS_DIR", root.join("controller-tls").display().to_string()),
             ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
             ("KEYWARD_LEASE_NAMESPACE", NAMESPACE.to_owned()),
+            ("KEYWARD_LEASE_DURATION", "6s".to_owned()),
+            ("KEYWARD_COPY_LABELS", "team,app.kubernetes.io/*".to_owned()),
+            ("KEYWARD_COPY_ANNOTATIONS", "note".to_owned()),
+            ("KEYWARD_RESTART_WINDOW", "8s".to_owned()),
             ("KEYWARD_LOG_FORMAT", "json".to_owned()),
             ("KEYWARD_LOG_LEVEL", "debug".to_owned()),
         ];

@@ -41,10 +41,17 @@ macro_rules! tests {
 }
 
 mod cluster;
+mod leaders;
+mod lifecycle;
+mod outputs;
+mod ownership;
+mod restarts;
+mod steady;
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Test> {
-    [cluster::TESTS].concat()
+    [cluster::TESTS, outputs::TESTS, ownership::TESTS, lifecycle::TESTS, steady::TESTS, restarts::TESTS, leaders::TESTS]
+        .concat()
 }
 
 /// All tests to list and not to run.
