@@ -10,6 +10,7 @@
 //! | [`suite`] | the tests, one file a subject |
 //! | [`scene`] | what one test is given: the API server, the stand, and an end that takes away what it made |
 //! | [`stand`] | what all tests share: emulator, charts, broker, controllers |
+//! | [`kubectl`] | kubectl itself |
 //! | [`manifests`], [`pods`], [`tokens`] | how tests make objects, pods and their tokens |
 //! | [`callers`] | how tests ask the broker: as a pod, as an operator, as a role |
 //! | [`requests`] | what the API server was asked, by its own count |
@@ -19,6 +20,7 @@ pub mod args;
 pub mod callers;
 pub mod cluster;
 pub mod inside;
+pub mod kubectl;
 pub mod manifests;
 pub mod outside;
 pub mod pods;

@@ -41,10 +41,12 @@ macro_rules! tests {
 }
 
 mod cluster;
+mod crds;
+mod rights;
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Test> {
-    [cluster::TESTS].concat()
+    [cluster::TESTS, crds::TESTS, rights::TESTS].concat()
 }
 
 /// All tests to list and not to run.
