@@ -15,3 +15,12 @@ pub struct Args {
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
     pub tests: Arguments,
 }
+
+/// Those of this process. `cargo e2e -- NAME` and `cargo e2e NAME` mean the same: the alias ends with `--` itself.
+pub fn of_process() -> Args {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == "--") {
+        words.remove(1);
+    }
+    Args::parse_from(words)
+}

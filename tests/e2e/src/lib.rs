@@ -33,14 +33,12 @@ pub mod wait;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use crate::{args::Args, cluster::Cluster};
+use crate::cluster::Cluster;
 
 /// The whole program. Its status is that of the suite.
 #[allow(clippy::print_stderr, reason = "a program that people run")]
 pub fn run() -> ExitCode {
-    let args = Args::parse();
+    let args = args::of_process();
     let ran = if Cluster::is_around_us() { inside::run(args) } else { outside::run(&args) };
     ran.unwrap_or_else(|error| {
         eprintln!("e2e: {error:#}");

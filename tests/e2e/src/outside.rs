@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    path::Path,
     process::{ExitCode, ExitStatus},
 };
 
@@ -33,9 +34,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lock = File::create(&lock).with_context(|| lock.display().to_string())?;
     lock.try_lock().context("another `cargo e2e` runs in this clone")?;
     cluster.run(&["check"])?;
-    Programs::build()?;
+    let programs = Programs::build()?;
     let up = Up::start(cluster, args.keep)?;
-    let status = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(inside(&up.cluster))?;
+    let status = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(inside(&up.cluster, programs.path("e2e")?))?;
     Ok(match status {
         Some(status) if status.success() => ExitCode::SUCCESS,
         Some(_) => ExitCode::FAILURE,
@@ -49,10 +53,11 @@ fn is_wanted(wanted: &Arguments, name: &str) -> bool {
     wanted.filter.as_ref().is_none_or(is_named) && !wanted.skip.iter().any(is_named)
 }
 
-/// This program once more, in the cluster's namespaces; `None` when a signal ended it.
-async fn inside(cluster: &Cluster) -> anyhow::Result<Option<ExitStatus>> {
+/// This program once more, in the cluster's namespaces; `None` when a signal ended it. It has just been built anew with
+/// all others, and its former file may be gone.
+async fn inside(cluster: &Cluster, program: &Path) -> anyhow::Result<Option<ExitStatus>> {
     let mut command = cluster.command(&["exec"]);
-    command.arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
+    command.arg(program).args(std::env::args_os().skip(1));
     let mut suite = Command::from(command).spawn()?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
