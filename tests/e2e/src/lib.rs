@@ -10,6 +10,7 @@
 //! | [`suite`] | the tests, one file a subject |
 //! | [`scene`] | what one test is given: the API server, the stand, and an end that takes away what it made |
 //! | [`stand`] | what all tests share: emulator, charts, broker, controllers |
+//! | [`kubectl`] | kubectl itself |
 //! | [`manifests`], [`pods`], [`tokens`] | how tests make objects, pods and their tokens |
 //! | [`shop`] | a namespace whose `AzureKeyVaultSecret`s the controllers look after |
 //! | [`callers`] | how tests ask the broker: as a pod, as an operator, as a role |
@@ -20,6 +21,7 @@ pub mod args;
 pub mod callers;
 pub mod cluster;
 pub mod inside;
+pub mod kubectl;
 pub mod manifests;
 pub mod outside;
 pub mod pods;

@@ -41,17 +41,19 @@ macro_rules! tests {
 }
 
 mod cluster;
+mod crds;
 mod leaders;
 mod lifecycle;
 mod outputs;
 mod ownership;
 mod restarts;
+mod rights;
 mod steady;
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Test> {
-    [cluster::TESTS, outputs::TESTS, ownership::TESTS, lifecycle::TESTS, steady::TESTS, restarts::TESTS, leaders::TESTS]
-        .concat()
+    [cluster::TESTS, crds::TESTS, rights::TESTS, outputs::TESTS, ownership::TESTS, lifecycle::TESTS, steady::TESTS, restarts::TESTS, leaders::TESTS]
+    .concat()
 }
 
 /// All tests to list and not to run.
