@@ -41,10 +41,11 @@ macro_rules! tests {
 }
 
 mod cluster;
+mod denials;
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Test> {
-    [cluster::TESTS].concat()
+    [cluster::TESTS.to_vec(), denials::tests()].concat()
 }
 
 /// All tests to list and not to run.
