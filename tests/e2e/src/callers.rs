@@ -17,6 +17,8 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
+use crate::wait::{Look, SOON, until};
+
 /// The longest that a call is waited for.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -73,6 +75,16 @@ impl Callers {
         Ok(Values(SecretsClient::new(self.nobody.clone()).resolve(request).await?.into_inner().values))
     }
 
+    /// The same, once the broker has heard of what was just declared.
+    pub async fn resolve_soon(&self, token: &str, names: &[&str]) -> anyhow::Result<Values> {
+        let look = async || match self.resolve(token, names).await {
+            Ok(values) => Ok(Look::Found(values)),
+            Err(status) if is_early(&status) => Ok(Look::NotYet(format!("{:?}: {}", status.code(), status.message()))),
+            Err(status) => Err(status.into()),
+        };
+        until("the values", SOON, look).await
+    }
+
     /// The controller: `Fetch`.
     pub async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, Status> {
         Ok(SyncClient::new(self.controller.clone()).fetch(request).await?.into_inner())
@@ -89,6 +101,25 @@ impl Callers {
         let request = CheckRequest { namespace: namespace.to_owned(), references };
         let checked = ReferencesClient::new(self.webhook.clone()).check(request).await?.into_inner();
         Ok(checked.references.first().map_or(Verdict::Unspecified, keyward_proto::v1::CheckedReference::verdict))
+    }
+
+    /// The webhook, once `Check` says this.
+    pub async fn until_checked(&self, namespace: &str, name: &str, wanted: Verdict) -> anyhow::Result<()> {
+        let look = async || {
+            let verdict = self.check(namespace, name).await?;
+            Ok(if verdict == wanted { Look::Found(()) } else { Look::NotYet(verdict) })
+        };
+        until(&format!("{namespace}/{name} {wanted:?}"), SOON, look).await
+    }
+
+    /// An operator whose right may have been given just now: `Status`.
+    pub async fn status_soon(&self, token: &str) -> anyhow::Result<StatusResponse> {
+        let look = async || match self.status(token).await {
+            Ok(status) => Ok(Look::Found(status)),
+            Err(status) if status.code() == Code::PermissionDenied => Ok(Look::NotYet(status.message().to_owned())),
+            Err(status) => Err(status.into()),
+        };
+        until("the status", SOON, look).await
     }
 
     /// An operator: `Status` with a token.
@@ -118,6 +149,11 @@ fn bearing<T>(token: &str, message: T) -> Result<Request<T>, Status> {
     let header = format!("Bearer {token}").parse().map_err(|_| Status::new(Code::Internal, "no token for a header"))?;
     request.metadata_mut().insert("authorization", header);
     Ok(request)
+}
+
+/// Whether it may end once the broker has heard of a namespace, its labels, a declaration, or of the API server.
+fn is_early(status: &Status) -> bool {
+    matches!(status.code(), Code::NotFound | Code::PermissionDenied | Code::Unavailable)
 }
 
 /// The refusal that a call ended with, if it has this code; an error that says what came instead. A message of the broker

@@ -85,18 +85,31 @@ impl Stand {
         self.emulator.store(name).with_context(|| format!("there is no vault {name}"))
     }
 
-    /// How often a vault was asked anything so far.
-    pub fn vault_calls(&self, vault: &str) -> u64 {
-        self.emulator.calls().matching(|call| call.vault == vault)
+    /// How often a vault was asked for an object so far.
+    pub fn vault_calls(&self, vault: &str, object: &str) -> u64 {
+        self.emulator.calls().matching(|call| call.vault == vault && call.object.eq_ignore_ascii_case(object))
     }
 
     /// The broker's clients. It is started, and ready, if it was not.
     pub async fn broker(&self) -> anyhow::Result<Callers> {
+        self.launch_broker().await?;
+        until_true("the broker ready", SOON, async || self.broker_is_ready().await).await?;
+        self.callers().await
+    }
+
+    /// Starts the broker, if none runs, and does not wait until it is ready.
+    pub async fn launch_broker(&self) -> anyhow::Result<()> {
         let mut broker = self.broker.lock().await;
         if broker.is_none() {
             *broker = Some(self.start_broker().await?);
         }
-        self.callers().await
+        Ok(())
+    }
+
+    /// Whether the broker says that it is ready.
+    pub async fn broker_is_ready(&self) -> anyhow::Result<bool> {
+        let url = format!("http://{}/readyz", self.broker_admin().await?);
+        Ok(reqwest::get(url).await?.status().is_success())
     }
 
     /// The broker's clients, whether or not it runs; one has run before.
@@ -183,9 +196,18 @@ impl Stand {
         self.controllers.lock().await[number].as_ref().and_then(Service::pid)
     }
 
+    /// A kubeconfig of the account; made once, so that it is there without the API server too.
+    async fn kubeconfig(&self, account: Account) -> anyhow::Result<PathBuf> {
+        let file = account.file(self.directory.path());
+        if !file.exists() {
+            account.write_kubeconfig(&self.client, self.directory.path()).await?;
+        }
+        Ok(file)
+    }
+
     async fn start_broker(&self) -> anyhow::Result<Broker> {
         let root = self.directory.path();
-        let kubeconfig = BROKER.kubeconfig(&self.client, root).await?;
+        let kubeconfig = self.kubeconfig(BROKER).await?;
         let mut environment = broker_environment(root, "broker-tls", &self.emulator);
         for of_directories in ["KEYWARD_JWKS_ISSUER", "KEYWARD_JWKS_CA_FILE"] {
             environment.remove(of_directories);
@@ -207,7 +229,6 @@ impl Stand {
         )?;
         let (grpc, admin) = keyward_tests::stand::serving(service.process()).await?;
         *address = Some(grpc);
-        until_ready(admin).await?;
         Ok(Broker { service, admin })
     }
 
@@ -215,7 +236,7 @@ impl Stand {
         let root = self.directory.path();
         let address = self.address.lock().await.context("no broker has run yet")?;
         let environment = [
-            ("KUBECONFIG", CONTROLLER.kubeconfig(&self.client, root).await?.display().to_string()),
+            ("KUBECONFIG", self.kubeconfig(CONTROLLER).await?.display().to_string()),
             ("KEYWARD_BROKER", format!("https://localhost:{}", address.port())),
             ("KEYWARD_TLS_DIR", root.join("controller-tls").display().to_string()),
             ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
@@ -258,9 +279,4 @@ impl Stand {
 fn is_serving(line: &str) -> bool {
     let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
     line["message"] == "serving" && line["admin"].is_string()
-}
-
-async fn until_ready(admin: SocketAddr) -> anyhow::Result<()> {
-    let url = format!("http://{admin}/readyz");
-    until_true("the broker ready", SOON, async || Ok(reqwest::get(&url).await?.status().is_success())).await
 }

@@ -42,6 +42,7 @@ macro_rules! tests {
 
 mod cluster;
 mod crds;
+mod denials;
 mod leaders;
 mod lifecycle;
 mod outputs;
@@ -52,7 +53,18 @@ mod steady;
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Test> {
-    [cluster::TESTS, crds::TESTS, rights::TESTS, outputs::TESTS, ownership::TESTS, lifecycle::TESTS, steady::TESTS, restarts::TESTS, leaders::TESTS]
+    [
+        cluster::TESTS,
+        crds::TESTS,
+        rights::TESTS,
+        denials::TESTS,
+        outputs::TESTS,
+        ownership::TESTS,
+        lifecycle::TESTS,
+        steady::TESTS,
+        restarts::TESTS,
+        leaders::TESTS,
+    ]
     .concat()
 }
 
