@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     scene::Scene,
-    stand::{Stand, admits},
+    stand::Stand,
     wait::{Look, SOON, until, until_true},
 };
 
@@ -79,8 +79,7 @@ impl<'a> Shop<'a> {
     pub async fn open(scene: &'a Scene) -> anyhow::Result<Self> {
         let stand = scene.stand().await?;
         stand.controllers().await?;
-        let label = admits(VAULT);
-        let namespace = scene.namespace("shop", &[(label.0.as_str(), label.1.as_str())]).await?;
+        let namespace = scene.namespace("shop", &[VAULT]).await?;
         Ok(Self { namespace, scene, stand })
     }
 

@@ -57,13 +57,13 @@ pub fn all() -> Vec<Test> {
         cluster::TESTS,
         crds::TESTS,
         rights::TESTS,
-        denials::TESTS,
         outputs::TESTS,
         ownership::TESTS,
         lifecycle::TESTS,
         steady::TESTS,
         restarts::TESTS,
         leaders::TESTS,
+        &denials::tests(),
     ]
     .concat()
 }
