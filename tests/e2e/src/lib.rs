@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`cluster`] | the script of `tests/cluster`, called |
+//! | [`bench`] | what syncing costs, measured instead of tested |
 //! | [`suite`] | the tests, one file a subject |
 //! | [`scene`] | what one test is given: the API server, the stand, and an end that takes away what it made |
 //! | [`stand`] | what all tests share: emulator, charts, broker, controllers |
@@ -18,6 +19,7 @@
 //! | [`wait`] | until something is so, within a bound |
 
 pub mod args;
+pub mod bench;
 pub mod callers;
 pub mod cluster;
 pub mod inside;

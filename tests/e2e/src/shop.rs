@@ -9,9 +9,9 @@ use k8s_openapi::api::{
     events::v1::Event,
 };
 use kube::{
-    Api, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
-    core::{ApiResource, ObjectMeta},
+    core::ObjectMeta,
 };
 use serde_json::{Value, json};
 
@@ -132,14 +132,7 @@ impl<'a> Shop<'a> {
 
     /// The API of `AzureKeyVaultSecret`s.
     pub fn secrets_of_vaults(&self) -> Api<DynamicObject> {
-        let resource = ApiResource {
-            group: "spv.no".into(),
-            version: "v2beta1".into(),
-            api_version: "spv.no/v2beta1".into(),
-            kind: "AzureKeyVaultSecret".into(),
-            plural: "azurekeyvaultsecrets".into(),
-        };
-        Api::namespaced_with(self.scene.client().clone(), &self.namespace, &resource)
+        secrets_of_vaults(self.scene.client(), &self.namespace)
     }
 
     /// The API of Secrets.
@@ -250,6 +243,11 @@ impl<'a> Shop<'a> {
         ensure!(self.data(&name).await?.is_some(), "{name} is ready and not there");
         Ok(())
     }
+}
+
+/// The API of the `AzureKeyVaultSecret`s of a namespace.
+pub fn secrets_of_vaults(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &keyward_crds::akvs::api_resource())
 }
 
 impl Ready {
