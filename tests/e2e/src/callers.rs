@@ -17,6 +17,8 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
+use crate::wait::{Look, SOON, until};
+
 /// The longest that a call is waited for.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -26,6 +28,7 @@ pub struct Callers {
     nobody: Channel,
     controller: Channel,
     webhook: Channel,
+    operator: Channel,
 }
 
 /// Values as a pod gets them. Nothing prints them.
@@ -63,6 +66,7 @@ impl Callers {
             nobody: channel(None)?,
             controller: channel(Some(role("controller")?))?,
             webhook: channel(Some(role("webhook")?))?,
+            operator: channel(Some(role("operator")?))?,
         })
     }
 
@@ -71,6 +75,16 @@ impl Callers {
         let references = names.iter().map(|name| Reference { name: (*name).to_owned(), query: None }).collect();
         let request = bearing(token, ResolveRequest { references })?;
         Ok(Values(SecretsClient::new(self.nobody.clone()).resolve(request).await?.into_inner().values))
+    }
+
+    /// The same, once the broker has heard of what was just declared.
+    pub async fn resolve_soon(&self, token: &str, names: &[&str]) -> anyhow::Result<Values> {
+        let look = async || match self.resolve(token, names).await {
+            Ok(values) => Ok(Look::Found(values)),
+            Err(status) if is_early(&status) => Ok(Look::NotYet(format!("{:?}: {}", status.code(), status.message()))),
+            Err(status) => Err(status.into()),
+        };
+        until("the values", SOON, look).await
     }
 
     /// The controller: `Fetch`.
@@ -91,6 +105,25 @@ impl Callers {
         Ok(checked.references.first().map_or(Verdict::Unspecified, keyward_proto::v1::CheckedReference::verdict))
     }
 
+    /// The webhook, once `Check` says this.
+    pub async fn until_checked(&self, namespace: &str, name: &str, wanted: Verdict) -> anyhow::Result<()> {
+        let look = async || {
+            let verdict = self.check(namespace, name).await?;
+            Ok(if verdict == wanted { Look::Found(()) } else { Look::NotYet(verdict) })
+        };
+        until(&format!("{namespace}/{name} {wanted:?}"), SOON, look).await
+    }
+
+    /// An operator whose right may have been given just now: `Status`.
+    pub async fn status_soon(&self, token: &str) -> anyhow::Result<StatusResponse> {
+        let look = async || match self.status(token).await {
+            Ok(status) => Ok(Look::Found(status)),
+            Err(status) if status.code() == Code::PermissionDenied => Ok(Look::NotYet(status.message().to_owned())),
+            Err(status) => Err(status.into()),
+        };
+        until("the status", SOON, look).await
+    }
+
     /// An operator: `Status` with a token.
     pub async fn status(&self, token: &str) -> Result<StatusResponse, Status> {
         Ok(self.cache().status(bearing(token, StatusRequest::default())?).await?.into_inner())
@@ -108,6 +141,12 @@ impl Callers {
         Ok(self.cache().explain(bearing(token, request)?).await?.into_inner())
     }
 
+    /// An operator: `Refresh` of every vault with a certificate.
+    pub async fn refresh_by_certificate(&self) -> Result<RefreshResponse, Status> {
+        let request = RefreshRequest { vault: String::new() };
+        Ok(CacheClient::new(self.operator.clone()).refresh(request).await?.into_inner())
+    }
+
     fn cache(&self) -> CacheClient<Channel> {
         CacheClient::new(self.nobody.clone())
     }
@@ -118,6 +157,11 @@ fn bearing<T>(token: &str, message: T) -> Result<Request<T>, Status> {
     let header = format!("Bearer {token}").parse().map_err(|_| Status::new(Code::Internal, "no token for a header"))?;
     request.metadata_mut().insert("authorization", header);
     Ok(request)
+}
+
+/// Whether it may end once the broker has heard of a namespace, its labels, a declaration, or of the API server.
+fn is_early(status: &Status) -> bool {
+    matches!(status.code(), Code::NotFound | Code::PermissionDenied | Code::Unavailable)
 }
 
 /// The refusal that a call ended with, if it has this code; an error that says what came instead. A message of the broker

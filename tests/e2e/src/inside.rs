@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     args::Args,
+    bench,
     cluster::{Cluster, work_directory},
     scene::{Scene, World},
     suite::{self, Test},
@@ -35,7 +36,15 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         _ => fs::create_dir_all(&logs)?,
     }
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
-    let world = Arc::new(runtime.block_on(World::new(Cluster::of_suite(), logs))?);
+    let world = Arc::new(runtime.block_on(World::new(Cluster::of_suite(), logs, args.programs()?))?);
+    if args.bench_sync {
+        let good = runtime.block_on(async {
+            let good = bench::run(Arc::clone(&world)).await;
+            world.end().await?;
+            good
+        })?;
+        return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let trials = suite::all().into_iter().map(|test| trial(test, &runtime, &world)).collect();
     let conclusion = libtest_mimic::run(&args.tests, trials);
     let clean = runtime.block_on(world.end());

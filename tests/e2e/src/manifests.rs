@@ -32,6 +32,15 @@ pub fn documents(text: &str) -> anyhow::Result<Vec<DynamicObject>> {
     Ok(objects)
 }
 
+/// An `AzureKeyVaultSecret` for an object of type `secret`, and more of its spec, such as `output: {…}`.
+pub fn akvs(namespace: &str, name: &str, vault: &str, object: &str, more: &str) -> String {
+    let comma = if more.is_empty() { "" } else { ", " };
+    format!(
+        "apiVersion: spv.no/v2beta1\nkind: AzureKeyVaultSecret\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {{vault: {{name: {vault}, object: {{name: {object}, type: secret}}}}{comma}{more}}}\n"
+    )
+}
+
 impl Kinds {
     /// Applies one object; conflicts are an error. Returns it as it is then, and whether it is in a namespace.
     pub async fn apply(&self, client: &Client, object: &DynamicObject) -> anyhow::Result<(DynamicObject, Scope)> {

@@ -2,16 +2,16 @@
 
 use std::{
     fs::{self, File},
+    io,
     path::Path,
     process::{ExitCode, ExitStatus},
 };
 
 use anyhow::{Context as _, bail};
-use keyward_tests::programs::Programs;
 use libtest_mimic::Arguments;
 use tokio::{
     process::Command,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 use crate::{
@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.tests.list {
         return Ok(libtest_mimic::run(&args.tests, suite::listed()).exit_code());
     }
-    if !suite::all().iter().any(|test| is_wanted(&args.tests, &test.name())) {
+    if !args.bench_sync && !suite::all().iter().any(|test| is_wanted(&args.tests, &test.name())) {
         bail!("no test's name is as asked for; `cargo e2e -- --list` shows them all");
     }
     let cluster = Cluster::of_suite();
@@ -34,12 +34,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lock = File::create(&lock).with_context(|| lock.display().to_string())?;
     lock.try_lock().context("another `cargo e2e` runs in this clone")?;
     cluster.run(&["check"])?;
-    let programs = Programs::build()?;
-    let up = Up::start(cluster, args.keep)?;
-    let status = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(inside(&up.cluster, programs.path("e2e")?))?;
+    let programs = args.programs()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let status = runtime.block_on(async {
+        // From here on a signal ends no more than what it must not interrupt: the cluster goes down first.
+        let mut signals = Signals::new()?;
+        let up = Up::start(cluster, args.keep)?;
+        inside(&up.cluster, programs.path("e2e")?, &mut signals).await
+    })?;
     Ok(match status {
         Some(status) if status.success() => ExitCode::SUCCESS,
         Some(_) => ExitCode::FAILURE,
@@ -55,19 +57,33 @@ fn is_wanted(wanted: &Arguments, name: &str) -> bool {
 
 /// This program once more, in the cluster's namespaces; `None` when a signal ended it. It has just been built anew with
 /// all others, and its former file may be gone.
-async fn inside(cluster: &Cluster, program: &Path) -> anyhow::Result<Option<ExitStatus>> {
+async fn inside(cluster: &Cluster, program: &Path, signals: &mut Signals) -> anyhow::Result<Option<ExitStatus>> {
     let mut command = cluster.command(&["exec"]);
     command.arg(program).args(std::env::args_os().skip(1));
     let mut suite = Command::from(command).spawn()?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         status = suite.wait() => return Ok(Some(status?)),
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
+        () = signals.any() => {}
     }
     suite.kill().await?;
     Ok(None)
+}
+
+/// What asks this process to end.
+struct Signals([Signal; 2]);
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]))
+    }
+
+    async fn any(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
 }
 
 /// A cluster that is up and goes down when this is dropped, unless it is to be kept.

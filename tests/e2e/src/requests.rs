@@ -121,9 +121,9 @@ impl Audit {
         Ok(audit)
     }
 
-    /// From the cluster's start on.
-    pub fn from_start(file: PathBuf) -> Self {
-        Self { file, from: 0 }
+    /// The same file, from now on.
+    pub fn again_from_now(&self) -> anyhow::Result<Self> {
+        Self::from_now(self.file.clone())
     }
 
     /// What was asked since then. A watch is there once it ends.

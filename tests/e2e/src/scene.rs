@@ -9,9 +9,10 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use keyward_tests::programs::Programs;
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DeleteParams, DynamicObject, ObjectMeta, PostParams},
+    api::{DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams},
     core::TypeMeta,
     discovery::Scope,
 };
@@ -22,7 +23,7 @@ use crate::{
     manifests::{self, Kinds},
     pods,
     requests::Audit,
-    stand::Stand,
+    stand::{Stand, admits},
     tokens,
     wait::{SOON, until_true},
 };
@@ -33,14 +34,17 @@ pub struct World {
     logs: PathBuf,
     client: Client,
     kinds: Kinds,
+    programs: Programs,
+    audit: Audit,
     stand: OnceCell<Stand>,
 }
 
 impl World {
     /// The cluster around us. Nothing is started yet.
-    pub async fn new(cluster: Cluster, logs: PathBuf) -> anyhow::Result<Self> {
+    pub async fn new(cluster: Cluster, logs: PathBuf, programs: Programs) -> anyhow::Result<Self> {
         let client = Client::try_default().await.context("the cluster's kubeconfig")?;
-        Ok(Self { cluster, logs, client, kinds: Kinds::default(), stand: OnceCell::new() })
+        let audit = Audit::from_now(cluster.state().join("log/audit.log"))?;
+        Ok(Self { cluster, logs, client, kinds: Kinds::default(), programs, audit, stand: OnceCell::new() })
     }
 
     /// The cluster.
@@ -66,12 +70,13 @@ impl World {
 pub struct Scene {
     world: Arc<World>,
     made: Mutex<Vec<DynamicObject>>,
+    numbers: std::sync::atomic::AtomicU32,
 }
 
 impl Scene {
     /// A scene with nothing on it.
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, made: Mutex::default() }
+        Self { world, made: Mutex::default(), numbers: std::sync::atomic::AtomicU32::default() }
     }
 
     /// The API server, as its administrator.
@@ -86,28 +91,23 @@ impl Scene {
 
     /// Emulator, charts and programs; set up when first asked for.
     pub async fn stand(&self) -> anyhow::Result<&Stand> {
-        let World { client, kinds, logs, .. } = &*self.world;
-        self.world.stand.get_or_try_init(|| Stand::start(client, kinds, logs)).await
+        let World { client, kinds, logs, programs, .. } = &*self.world;
+        self.world.stand.get_or_try_init(|| Stand::start(client, kinds, logs, programs.clone())).await
     }
 
     /// The requests of Keyward's service accounts from now on.
     pub fn audit(&self) -> anyhow::Result<Audit> {
-        Audit::from_now(self.audit_log())
+        self.world.audit.again_from_now()
     }
 
-    /// The requests of Keyward's service accounts since the cluster started.
-    pub fn audit_from_start(&self) -> Audit {
-        Audit::from_start(self.audit_log())
+    /// The requests of Keyward's service accounts since the suite began.
+    pub fn audit_of_suite(&self) -> &Audit {
+        &self.world.audit
     }
 
-    fn audit_log(&self) -> PathBuf {
-        self.world.cluster.state().join("log/audit.log")
-    }
-
-    /// A new namespace whose name begins with `stem`, with these labels. Pods can be made in it.
-    pub async fn namespace(&self, stem: &str, labels: &[(&str, &str)]) -> anyhow::Result<String> {
-        let labels: BTreeMap<_, _> =
-            labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    /// A new namespace whose name begins with `stem`, and that these vaults admit. Pods can be made in it.
+    pub async fn namespace(&self, stem: &str, vaults: &[&str]) -> anyhow::Result<String> {
+        let labels: BTreeMap<_, _> = vaults.iter().map(|vault| admits(vault)).collect();
         let metadata =
             ObjectMeta { generate_name: Some(format!("{stem}-")), labels: Some(labels), ..ObjectMeta::default() };
         let namespaces: Api<Namespace> = Api::all(self.client().clone());
@@ -153,11 +153,24 @@ impl Scene {
         until_true(&format!("the end of {name}"), SOON, async || Ok(api.get_opt(&name).await?.is_none())).await
     }
 
+    /// Takes a label from a namespace.
+    pub async fn unlabel(&self, namespace: &str, label: &str) -> anyhow::Result<()> {
+        let patch = serde_json::json!({"metadata": {"labels": {label: null}}});
+        let namespaces: Api<Namespace> = Api::all(self.client().clone());
+        namespaces.patch(namespace, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
     /// A pod of the default service account, and its token.
     pub async fn pod(&self, namespace: &str, name: &str) -> anyhow::Result<(Pod, String)> {
         let pod = pods::create(self.client(), namespace, name, "default").await?;
         let token = tokens::of_pod(self.client(), &pod).await?;
         Ok((pod, token))
+    }
+
+    /// A number that this test has not had yet.
+    pub fn next(&self) -> u32 {
+        self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
     }
 
     fn remember(&self, object: DynamicObject) {

@@ -31,8 +31,13 @@ pub struct Account {
 }
 
 impl Account {
+    /// Its kubeconfig in a directory.
+    pub fn file(self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}.kubeconfig", self.name))
+    }
+
     /// Writes a kubeconfig with a new token of it into `directory`; the token has a file of its own, as in a pod.
-    pub async fn kubeconfig(self, client: &Client, directory: &Path) -> anyhow::Result<PathBuf> {
+    pub async fn write_kubeconfig(self, client: &Client, directory: &Path) -> anyhow::Result<()> {
         let token_file = directory.join(format!("{}.token", self.name));
         let token = tokens::request(client, NAMESPACE, self.name, &[tokens::API_SERVER], None).await?;
         fs::write(&token_file, token).with_context(|| token_file.display().to_string())?;
@@ -45,16 +50,15 @@ impl Account {
             "clusters": [{"name": "keyward", "cluster": cluster}],
             "users": [{"name": self.name, "user": {"tokenFile": token_file}}],
         });
-        let file = directory.join(format!("{}.kubeconfig", self.name));
-        fs::write(&file, config.to_string()).with_context(|| file.display().to_string())?;
-        Ok(file)
+        let file = self.file(directory);
+        fs::write(&file, config.to_string()).with_context(|| file.display().to_string())
     }
 
     /// A client with its rights.
     pub async fn client(self, administrator: &Client) -> anyhow::Result<Client> {
         let directory = tempfile::tempdir()?;
-        let file = self.kubeconfig(administrator, directory.path()).await?;
-        let kubeconfig = Kubeconfig::read_from(&file)?;
+        self.write_kubeconfig(administrator, directory.path()).await?;
+        let kubeconfig = Kubeconfig::read_from(self.file(directory.path()))?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         // The file goes away with its directory.
         let token = fs::read_to_string(directory.path().join(format!("{}.token", self.name)))?;
