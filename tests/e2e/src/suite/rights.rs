@@ -59,6 +59,7 @@ async fn the_controller_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::
     let may: Rights = &[
         "get,list,watch spv.no/azurekeyvaultsecrets",
         "patch spv.no/azurekeyvaultsecrets/status",
+        "update spv.no/azurekeyvaultsecrets/finalizers",
         "get,list,watch,create,patch,delete /secrets",
         "get,list,watch,create,patch,delete /configmaps",
         "create,patch events.k8s.io/events",
@@ -66,7 +67,7 @@ async fn the_controller_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::
         "get,list,watch,patch apps/statefulsets",
         "get,list,watch,patch apps/daemonsets",
         "create coordination.k8s.io/leases keyward",
-        "get,update,patch coordination.k8s.io/leases keyward keyward-controller",
+        "get,update coordination.k8s.io/leases keyward keyward-controller",
     ];
     let may_not: Rights = &[
         "create,update,patch,delete,deletecollection spv.no/azurekeyvaultsecrets",

@@ -7,7 +7,7 @@ use keyward_crds::{akvs, azure_key_vault};
 use kube::{
     Api,
     api::{DynamicObject, PostParams},
-    core::Status,
+    core::{ApiResource, Status},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub(super) async fn what_a_secret_may_say_is_accepted_and_the_rest_refused_with_
 ) -> anyhow::Result<()> {
     scene.stand().await?;
     let resource = akvs::api_resource();
-    try_all(&Api::namespaced_with(scene.client().clone(), "default", &resource), SECRETS).await
+    try_all(&Api::namespaced_with(scene.client().clone(), "default", &resource), &resource, SECRETS).await
 }
 
 pub(super) async fn what_a_vault_may_say_is_accepted_and_the_rest_refused_with_its_reason(
@@ -38,15 +38,14 @@ pub(super) async fn what_a_vault_may_say_is_accepted_and_the_rest_refused_with_i
 ) -> anyhow::Result<()> {
     scene.stand().await?;
     let resource = azure_key_vault::api_resource();
-    try_all(&Api::all_with(scene.client().clone(), &resource), VAULTS).await
+    try_all(&Api::all_with(scene.client().clone(), &resource), &resource, VAULTS).await
 }
 
-async fn try_all(api: &Api<DynamicObject>, cases: &str) -> anyhow::Result<()> {
+async fn try_all(api: &Api<DynamicObject>, resource: &ApiResource, cases: &str) -> anyhow::Result<()> {
     let cases: Vec<Case> = serde_saphyr::from_str(cases)?;
     ensure!(cases.len() > 40, "only {} cases", cases.len());
     for case in cases {
-        let object = json!({"metadata": {"name": "case"}, "spec": case.spec});
-        let object: DynamicObject = serde_json::from_value(object)?;
+        let object = DynamicObject::new("case", resource).data(json!({ "spec": case.spec }));
         let created = api.create(&PostParams { dry_run: true, ..PostParams::default() }, &object).await;
         judge(&case, created).with_context(|| format!("the case `{}`", case.name))?;
     }
