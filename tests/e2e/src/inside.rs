@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use futures::FutureExt as _;
+use keyward_tests::programs::Programs;
 use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Runtime;
 
@@ -34,6 +35,8 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("old logs"),
         _ => fs::create_dir_all(&logs)?,
     }
+    // Built from outside already; said here once more, and not in the middle of a test.
+    Programs::build()?;
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
     let world = Arc::new(runtime.block_on(World::new(Cluster::of_suite(), logs))?);
     let trials = suite::all().into_iter().map(|test| trial(test, &runtime, &world)).collect();
@@ -51,7 +54,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
 fn trial(test: Test, runtime: &Arc<Runtime>, world: &Arc<World>) -> Trial {
     let (runtime, world) = (Arc::clone(runtime), Arc::clone(world));
     Trial::test(test.name(), move || {
-        runtime.block_on(play(&test, world)).map_err(|error| Failed::from(format!("{error:?}")))
+        runtime.block_on(play(&test, world)).map_err(|error| Failed::from(format!("{error:#}")))
     })
 }
 
