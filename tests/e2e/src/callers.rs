@@ -28,6 +28,7 @@ pub struct Callers {
     nobody: Channel,
     controller: Channel,
     webhook: Channel,
+    operator: Channel,
 }
 
 /// Values as a pod gets them. Nothing prints them.
@@ -65,6 +66,7 @@ impl Callers {
             nobody: channel(None)?,
             controller: channel(Some(role("controller")?))?,
             webhook: channel(Some(role("webhook")?))?,
+            operator: channel(Some(role("operator")?))?,
         })
     }
 
@@ -137,6 +139,12 @@ impl Callers {
         let who = Some(Who::Namespace(namespace.to_owned()));
         let request = ExplainRequest { who, reference: format!("{name}@azurekeyvault") };
         Ok(self.cache().explain(bearing(token, request)?).await?.into_inner())
+    }
+
+    /// An operator: `Refresh` of every vault with a certificate.
+    pub async fn refresh_by_certificate(&self) -> Result<RefreshResponse, Status> {
+        let request = RefreshRequest { vault: String::new() };
+        Ok(CacheClient::new(self.operator.clone()).refresh(request).await?.into_inner())
     }
 
     fn cache(&self) -> CacheClient<Channel> {

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     args::Args,
+    bench,
     cluster::{Cluster, work_directory},
     scene::{Scene, World},
     suite::{self, Test},
@@ -38,7 +39,15 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     // Built from outside already; said here once more, and not in the middle of a test.
     Programs::build()?;
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
-    let world = Arc::new(runtime.block_on(World::new(Cluster::of_suite(), logs))?);
+    let world = Arc::new(runtime.block_on(World::new(Cluster::of_suite(), logs, args.programs()?))?);
+    if args.bench_sync {
+        let good = runtime.block_on(async {
+            let good = bench::run(Arc::clone(&world)).await;
+            world.end().await?;
+            good
+        })?;
+        return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let trials = suite::all().into_iter().map(|test| trial(test, &runtime, &world)).collect();
     let conclusion = libtest_mimic::run(&args.tests, trials);
     let clean = runtime.block_on(world.end());

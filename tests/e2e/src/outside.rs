@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use keyward_tests::programs::Programs;
 use libtest_mimic::Arguments;
 use tokio::{
     process::Command,
@@ -26,7 +25,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.tests.list {
         return Ok(libtest_mimic::run(&args.tests, suite::listed()).exit_code());
     }
-    if !suite::all().iter().any(|test| is_wanted(&args.tests, &test.name())) {
+    if !args.bench_sync && !suite::all().iter().any(|test| is_wanted(&args.tests, &test.name())) {
         bail!("no test's name is as asked for; `cargo e2e -- --list` shows them all");
     }
     let cluster = Cluster::of_suite();
@@ -35,7 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lock = File::create(&lock).with_context(|| lock.display().to_string())?;
     lock.try_lock().context("another `cargo e2e` runs in this clone")?;
     cluster.run(&["check"])?;
-    let programs = Programs::build()?;
+    let programs = args.programs()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         // From here on a signal ends no more than what it must not interrupt: the cluster goes down first.

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use keyward_tests::programs::Programs;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams},
@@ -33,16 +34,17 @@ pub struct World {
     logs: PathBuf,
     client: Client,
     kinds: Kinds,
+    programs: Programs,
     audit: Audit,
     stand: OnceCell<Stand>,
 }
 
 impl World {
     /// The cluster around us. Nothing is started yet.
-    pub async fn new(cluster: Cluster, logs: PathBuf) -> anyhow::Result<Self> {
+    pub async fn new(cluster: Cluster, logs: PathBuf, programs: Programs) -> anyhow::Result<Self> {
         let client = Client::try_default().await.context("the cluster's kubeconfig")?;
         let audit = Audit::from_now(cluster.state().join("log/audit.log"))?;
-        Ok(Self { cluster, logs, client, kinds: Kinds::default(), audit, stand: OnceCell::new() })
+        Ok(Self { cluster, logs, client, kinds: Kinds::default(), programs, audit, stand: OnceCell::new() })
     }
 
     /// The cluster.
@@ -68,12 +70,13 @@ impl World {
 pub struct Scene {
     world: Arc<World>,
     made: Mutex<Vec<DynamicObject>>,
+    numbers: std::sync::atomic::AtomicU32,
 }
 
 impl Scene {
     /// A scene with nothing on it.
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, made: Mutex::default() }
+        Self { world, made: Mutex::default(), numbers: std::sync::atomic::AtomicU32::default() }
     }
 
     /// The API server, as its administrator.
@@ -88,8 +91,8 @@ impl Scene {
 
     /// Emulator, charts and programs; set up when first asked for.
     pub async fn stand(&self) -> anyhow::Result<&Stand> {
-        let World { client, kinds, logs, .. } = &*self.world;
-        self.world.stand.get_or_try_init(|| Stand::start(client, kinds, logs)).await
+        let World { client, kinds, logs, programs, .. } = &*self.world;
+        self.world.stand.get_or_try_init(|| Stand::start(client, kinds, logs, programs.clone())).await
     }
 
     /// The requests of Keyward's service accounts from now on.
@@ -163,6 +166,11 @@ impl Scene {
         let pod = pods::create(self.client(), namespace, name, "default").await?;
         let token = tokens::of_pod(self.client(), &pod).await?;
         Ok((pod, token))
+    }
+
+    /// A number that this test has not had yet.
+    pub fn next(&self) -> u32 {
+        self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
     }
 
     fn remember(&self, object: DynamicObject) {

@@ -59,12 +59,11 @@ struct Broker {
 
 impl Stand {
     /// Emulator and charts; no process yet.
-    pub async fn start(client: &Client, kinds: &Kinds, logs: &Path) -> anyhow::Result<Self> {
-        let programs = Programs::build()?;
+    pub async fn start(client: &Client, kinds: &Kinds, logs: &Path, programs: Programs) -> anyhow::Result<Self> {
         let emulator = Emulator::builder().objects_yaml(&declarations::objects()).start().await?;
         let directory = tempfile::tempdir()?;
         let ca = TestCa::new("Keyward e2e CA")?;
-        Files::below(directory.path()).prepare(&emulator, &ca, &[], &["controller"])?;
+        Files::below(directory.path()).prepare(&emulator, &ca, &[], &["controller", "operator"])?;
         helm::install().await?;
         declarations::apply(client, kinds, &emulator).await?;
         Ok(Self {
@@ -123,6 +122,20 @@ impl Stand {
         Ok(self.broker.lock().await.as_ref().context("no broker runs")?.admin)
     }
 
+    /// How often the broker that runs has compared what it holds with a vault, to the end.
+    pub async fn polls(&self, vault: &str) -> anyhow::Result<u64> {
+        let metrics = reqwest::get(format!("http://{}/metrics", self.broker_admin().await?)).await?.text().await?;
+        let of_vault = format!("vault=\"{}\"", self.emulator.vault_url(vault));
+        let is_it = |line: &&str| {
+            line.starts_with("keyward_vault_polls_total{")
+                && line.contains(&of_vault)
+                && line.contains("outcome=\"ok\"")
+        };
+        let count = metrics.lines().find(is_it).and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, written as a float")]
+        Ok(count.map_or(0, |count| count as u64))
+    }
+
     /// What the broker that runs has printed.
     pub async fn broker_printed(&self) -> anyhow::Result<String> {
         Ok(self.broker.lock().await.as_ref().context("no broker runs")?.service.printed())
@@ -148,10 +161,43 @@ impl Stand {
         Ok(())
     }
 
+    /// Starts controller `number`, if it does not run. The broker runs already.
+    pub async fn controller(&self, number: usize) -> anyhow::Result<()> {
+        let mut controllers = self.controllers.lock().await;
+        if controllers[number].is_none() {
+            controllers[number] = Some(self.start_controller(number).await?);
+        }
+        Ok(())
+    }
+
+    /// The metrics of controller `number`, which runs.
+    pub async fn controller_metrics(&self, number: usize) -> anyhow::Result<String> {
+        let printed = self.controller_printed(number).await.context("it does not run")?;
+        let admin = printed.lines().find_map(serving_at).context("it does not say where it serves")?;
+        Ok(reqwest::get(format!("http://{admin}/metrics")).await?.text().await?)
+    }
+
+    /// Has the broker compare all it holds with its vaults, as an operator with a certificate.
+    pub async fn refresh_as_operator(&self) -> anyhow::Result<()> {
+        let refreshed = self.broker().await?.refresh_by_certificate().await?;
+        for vault in refreshed.vaults {
+            ensure!(vault.error.is_empty(), "{}: {}", vault.vault, vault.error);
+        }
+        Ok(())
+    }
+
     /// Kills one controller, if it runs.
     pub async fn kill_controller(&self, number: usize) -> anyhow::Result<()> {
         match self.controllers.lock().await[number].take() {
             Some(controller) => controller.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks one controller to end, and waits for that.
+    pub async fn stop_controller(&self, number: usize) -> anyhow::Result<()> {
+        match self.controllers.lock().await[number].take() {
+            Some(controller) => controller.stop().await,
             None => Ok(()),
         }
     }
@@ -219,13 +265,17 @@ impl Stand {
             ("KEYWARD_TLS_DIR", root.join("controller-tls").display().to_string()),
             ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
             ("KEYWARD_LEASE_NAMESPACE", NAMESPACE.to_owned()),
+            ("KEYWARD_LEASE_DURATION", "6s".to_owned()),
+            ("KEYWARD_COPY_LABELS", "team,app.kubernetes.io/*".to_owned()),
+            ("KEYWARD_COPY_ANNOTATIONS", "note".to_owned()),
+            ("KEYWARD_RESTART_WINDOW", "8s".to_owned()),
             ("KEYWARD_LOG_FORMAT", "json".to_owned()),
             ("KEYWARD_LOG_LEVEL", "debug".to_owned()),
         ];
         let name = format!("keyward-controller-{number}");
         let service =
             Service::start(&name, self.programs.path("keyward-controller")?, &[], environment.into(), &self.logs)?;
-        service.process().line("where it serves", |line| is_serving(line).then_some(())).await?;
+        service.process().line("where it serves", serving_at).await?;
         Ok(service)
     }
 
@@ -250,7 +300,10 @@ impl Stand {
     }
 }
 
-fn is_serving(line: &str) -> bool {
-    let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-    line["message"] == "serving" && line["admin"].is_string()
+/// The address of the admin port, from the line that tells it.
+fn serving_at(line: &str) -> Option<SocketAddr> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let text = |name: &str| line[name].as_str().or_else(|| line["fields"][name].as_str());
+    text("message").filter(|message| *message == "serving")?;
+    text("admin")?.parse().ok()
 }

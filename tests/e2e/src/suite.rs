@@ -41,11 +41,31 @@ macro_rules! tests {
 }
 
 mod cluster;
+mod crds;
 mod denials;
+mod leaders;
+mod lifecycle;
+mod outputs;
+mod ownership;
+mod restarts;
+mod rights;
+mod steady;
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Test> {
-    [cluster::TESTS.to_vec(), denials::tests()].concat()
+    [
+        cluster::TESTS,
+        crds::TESTS,
+        rights::TESTS,
+        outputs::TESTS,
+        ownership::TESTS,
+        lifecycle::TESTS,
+        steady::TESTS,
+        restarts::TESTS,
+        leaders::TESTS,
+        &denials::tests(),
+    ]
+    .concat()
 }
 
 /// All tests to list and not to run.
