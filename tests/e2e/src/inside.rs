@@ -10,7 +10,6 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use futures::FutureExt as _;
-use keyward_tests::programs::Programs;
 use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Runtime;
 
@@ -36,8 +35,6 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("old logs"),
         _ => fs::create_dir_all(&logs)?,
     }
-    // Built from outside already; said here once more, and not in the middle of a test.
-    Programs::build()?;
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
     let world = Arc::new(runtime.block_on(World::new(Cluster::of_suite(), logs, args.programs()?))?);
     if args.bench_sync {
