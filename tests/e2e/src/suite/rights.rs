@@ -1,27 +1,16 @@
-//! What the service accounts may do by the chart, and what they must not, by the API server's own word.
+//! What the service accounts may do by the chart, and what they must not, by the API server's own word;
+//! `denials::rights` tries it.
 
 use anyhow::{Context as _, ensure};
-use k8s_openapi::api::{
-    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
-    core::v1::{Namespace, Secret},
-};
-use keyward_crds::akvs;
-use kube::{
-    Api, Client,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
-};
-use serde_json::json;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use kube::{Api, Client, api::PostParams};
 
 use crate::{
     scene::Scene,
     stand::{Account, BROKER, CONTROLLER, NAMESPACE},
 };
 
-tests![
-    the_broker_may_what_it_needs_and_no_more,
-    the_controller_may_what_it_needs_and_no_more,
-    an_attempt_beyond_its_rights_is_refused_to_each,
-];
+tests![the_broker_may_what_it_needs_and_no_more, the_controller_may_what_it_needs_and_no_more,];
 
 /// `VERBS GROUP/RESOURCE[/SUBRESOURCE] [NAMESPACE [NAME]]`; the core group is empty. Without a namespace: in all.
 type Rights = &'static [&'static str];
@@ -90,40 +79,6 @@ async fn the_controller_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::
         "impersonate /users",
     ];
     check(scene, CONTROLLER, may, may_not).await
-}
-
-async fn an_attempt_beyond_its_rights_is_refused_to_each(scene: &Scene) -> anyhow::Result<()> {
-    scene.stand().await?;
-    let namespace = scene.namespace("rights", &[]).await?;
-    let broker = BROKER.client(scene.client()).await?;
-    let controller = CONTROLLER.client(scene.client()).await?;
-    scene
-        .apply(&format!(
-            "apiVersion: spv.no/v2beta1\nkind: AzureKeyVaultSecret\nmetadata: {{name: db, namespace: {namespace}}}\n\
-             spec: {{vault: {{name: nobodys, object: {{name: db, type: secret}}}}}}\n"
-        ))
-        .await?;
-
-    let secrets = |client: &Client, namespace: &str| Api::<Secret>::namespaced(client.clone(), namespace);
-    refused(secrets(&broker, &namespace).list(&ListParams::default()).await)?;
-    refused(secrets(&broker, NAMESPACE).list(&ListParams::default()).await)?;
-    refused(secrets(&broker, NAMESPACE).get("keyward-ca").await)?;
-    refused(Api::<Namespace>::all(controller.clone()).list(&ListParams::default()).await)?;
-    // Whoever can only say what became of a secret cannot ask for another object.
-    for client in [broker, controller] {
-        let api: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &akvs::api_resource());
-        let other = json!({"spec": {"vault": {"object": {"name": "other"}}}});
-        refused(api.patch("db", &PatchParams::default(), &Patch::Merge(other)).await)?;
-    }
-    Ok(())
-}
-
-fn refused<T>(answer: kube::Result<T>) -> anyhow::Result<()> {
-    match answer {
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
-        Err(error) => Err(error).context("not refused, but failed"),
-        Ok(_) => anyhow::bail!("it was allowed"),
-    }
 }
 
 async fn check(scene: &Scene, account: Account, may: Rights, may_not: Rights) -> anyhow::Result<()> {
