@@ -7,7 +7,6 @@ mod build;
 mod current;
 pub mod durations;
 pub mod identity;
-pub mod pattern;
 pub mod secret;
 mod secrets;
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
@@ -152,13 +153,19 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits for its end.
-    pub async fn finish(mut self) -> Result<Finished, ProcessError> {
+    /// Waits for its end and for the last that it printed.
+    pub async fn ended(&mut self) -> Result<ExitStatus, ProcessError> {
         let Ok(ended) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
             return Err(self.waited("end"));
         };
         let status = ended.map_err(|source| ProcessError::System { name: self.name.clone(), source })?;
         while self.pumps.join_next().await.is_some() {}
+        Ok(status)
+    }
+
+    /// Waits for its end.
+    pub async fn finish(mut self) -> Result<Finished, ProcessError> {
+        let status = self.ended().await?;
         Ok(Finished { status, stdout: self.lines.text(From::Stdout), stderr: self.lines.text(From::Stderr) })
     }
 
@@ -173,19 +180,28 @@ impl Process {
         self.lines.lock().iter().fold(String::new(), |all, (_, line)| all + line + "\n")
     }
 
-    fn waited(&self, what: &str) -> ProcessError {
+    /// The same as a failing test may show it: lines that hold a value or a token are left out.
+    pub fn shown(&self) -> String {
         let printed: Vec<String> = self.lines.lock().iter().map(|(_, line)| without_values(line)).collect();
-        ProcessError::Waited { name: self.name.clone(), what: what.to_owned(), printed: printed.join("\n") }
+        printed.join("\n")
+    }
+
+    /// Whether it printed a value or a token where it must not; when it is dropped, that panics.
+    pub fn leaked(&self) -> bool {
+        let watched = |from: From| from == From::Stderr || !self.stdout_is_free;
+        self.lines.lock().iter().any(|(from, line)| watched(*from) && is_secret(line))
+    }
+
+    fn waited(&self, what: &str) -> ProcessError {
+        ProcessError::Waited { name: self.name.clone(), what: what.to_owned(), printed: self.shown() }
     }
 }
 
 impl Drop for Process {
     /// Every test is a test of this too: no program of ours prints a value that a test made up, nor a token.
     fn drop(&mut self) {
-        let watched = |from: From| from == From::Stderr || !self.stdout_is_free;
-        let leaked = self.lines.lock().iter().any(|(from, line)| watched(*from) && is_secret(line));
         // Printing the line would leak the value once more.
-        assert!(!leaked || std::thread::panicking(), "{} printed a value", self.name);
+        assert!(!self.leaked() || std::thread::panicking(), "{} printed a value", self.name);
     }
 }
 

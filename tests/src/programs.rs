@@ -34,6 +34,13 @@ impl Programs {
         BUILT.get_or_init(build).clone()
     }
 
+    /// The same, optimised (profile `quick`): for what is measured.
+    pub fn optimised() -> Result<Self, ProgramsError> {
+        static BUILT: OnceLock<Result<Programs, ProgramsError>> = OnceLock::new();
+        let build = || cargo_build(&["--workspace", "--bins", "--profile", "quick"]).map(Programs);
+        BUILT.get_or_init(build).clone()
+    }
+
     /// The program's file.
     pub fn path(&self, name: &str) -> Result<&Path, ProgramsError> {
         self.0.get(name).map(PathBuf::as_path).ok_or_else(|| ProgramsError::Unknown(name.to_owned()))

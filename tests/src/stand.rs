@@ -1,6 +1,8 @@
 //! A whole Keyward on this machine: the emulator in this process, the real broker as a process of its own, and what it
 //! takes to run the real launcher against them. The quickstart and the tests across components use it.
 
+mod files;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -18,6 +20,8 @@ use crate::{
     programs::{Programs, ProgramsError},
     vault::{Emulator, EmulatorError, ProjectedToken, SignError},
 };
+
+pub use files::{Files, broker_environment};
 
 /// Trust domain of the stand's certificates.
 pub const TRUST_DOMAIN: &str = "keyward.test";
@@ -97,8 +101,10 @@ impl Stand {
         let directory =
             tempfile::tempdir().map_err(|source| StandError::File { path: std::env::temp_dir(), source })?;
         let ca = TestCa::new("Keyward test CA")?;
-        let files = Files { root: directory.path() };
-        files.prepare(&emulator, &ca, &plan.names)?;
+        let files = Files::below(directory.path());
+        files.prepare(&emulator, &ca, &plan.names, &["operator"])?;
+        let manifests = directory.path().join("manifests");
+        fs::create_dir(&manifests).map_err(|source| StandError::File { path: manifests, source })?;
         for (name, text) in &plan.manifests {
             files.write(&format!("manifests/{name}"), &with_urls(text, &emulator))?;
         }
@@ -106,17 +112,13 @@ impl Stand {
             Some(broker) => broker,
             None => programs.path("keyward-broker")?,
         });
-        command.arg("serve").env_clear().envs(files.broker_environment(&emulator)).envs(&plan.broker_environment);
+        command.arg("serve").env_clear().envs(broker_environment(directory.path(), "broker-tls", &emulator));
+        command.env("KEYWARD_LOG_LEVEL", "trace").envs(&plan.broker_environment);
         for variable in &plan.without {
             command.env_remove(variable);
         }
         let broker = Process::spawn("keyward-broker", command.stdin(Stdio::null()))?;
-        let serving = |line: &str| {
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            let address = |name: &str| line[name].as_str()?.parse::<SocketAddr>().ok();
-            address("grpc").zip(address("admin"))
-        };
-        let (grpc, admin) = broker.line("where it serves", serving).await?;
+        let (grpc, admin) = serving(&broker).await?;
         Ok(Self { emulator, ca, broker, grpc, admin, programs, directory })
     }
 
@@ -132,7 +134,7 @@ impl Stand {
 
     /// Replaces or adds a manifest; `https://NAME.emulated` as in [`Plan::manifests`].
     pub fn write_manifest(&self, name: &str, text: &str) -> Result<(), StandError> {
-        let files = Files { root: self.directory.path() };
+        let files = Files::below(self.directory.path());
         files.write(&format!("manifests/{name}"), &with_urls(text, &self.emulator))
     }
 
@@ -140,7 +142,7 @@ impl Stand {
     pub fn write_token(&self, token: &ProjectedToken) -> Result<PathBuf, StandError> {
         let text = self.emulator.projected_token(token)?;
         let name = format!("token-{}", token.pod.as_deref().unwrap_or("unbound"));
-        Files { root: self.directory.path() }.write(&name, &text)?;
+        Files::below(self.directory.path()).write(&name, &text)?;
         Ok(self.directory.path().join(name))
     }
 
@@ -185,40 +187,6 @@ impl Stand {
     }
 }
 
-/// The files of a stand.
-struct Files<'a> {
-    root: &'a Path,
-}
-
-impl Files<'_> {
-    fn prepare(&self, emulator: &Emulator, ca: &TestCa, names: &[String]) -> Result<(), StandError> {
-        let names: Vec<&str> = ["localhost", "127.0.0.1"].into_iter().chain(names.iter().map(String::as_str)).collect();
-        ca.issue_server(&names)?.write_dir(&self.root.join("broker-tls"))?;
-        ca.issue_role("operator", TRUST_DOMAIN)?.write_dir(&self.root.join("operator-tls"))?;
-        let manifests = self.root.join("manifests");
-        fs::create_dir(&manifests).map_err(|source| StandError::File { path: manifests, source })?;
-        self.write("ca.crt", &ca.cert_pem())?;
-        self.write("emulator-ca.crt", &emulator.ca_pem())?;
-        let federated = ProjectedToken::for_pod("keyward", "keyward-broker", "keyward-broker-0")
-            .audience("api://AzureADTokenExchange");
-        self.write("federated-token", &emulator.projected_token(&federated)?)
-    }
-
-    fn broker_environment(&self, emulator: &Emulator) -> BTreeMap<&'static str, String> {
-        let mut environment = broker_environment(self.root, "broker-tls", emulator);
-        environment.insert("KEYWARD_LOG_LEVEL", "trace".to_owned());
-        environment
-    }
-
-    fn write(&self, name: &str, text: &str) -> Result<(), StandError> {
-        let path = self.root.join(name);
-        // Whole or not at all, so that nobody who looks now and then sees half a file.
-        let part = self.root.join(".part");
-        let written = fs::write(&part, text).and_then(|()| fs::rename(&part, &path));
-        written.map_err(|source| StandError::File { path, source })
-    }
-}
-
 /// `https://NAME.emulated` becomes the emulator's URL of vault NAME.
 fn with_urls(text: &str, emulator: &Emulator) -> String {
     emulator.vault_names().iter().fold(text.to_owned(), |text, name| {
@@ -226,23 +194,12 @@ fn with_urls(text: &str, emulator: &Emulator) -> String {
     })
 }
 
-/// What a broker is told that signs in to `emulator` and finds its files below `root`: `manifests`, `emulator-ca.crt`,
-/// `federated-token`, and its certificates in `tls`.
-pub(crate) fn broker_environment(root: &Path, tls: &str, emulator: &Emulator) -> BTreeMap<&'static str, String> {
-    let path = |name: &str| root.join(name).display().to_string();
-    BTreeMap::from([
-        ("KEYWARD_LISTEN", "127.0.0.1:0".to_owned()),
-        ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-        ("KEYWARD_LOG_FORMAT", "json".to_owned()),
-        ("KEYWARD_SOURCE", path("manifests")),
-        ("KEYWARD_TLS_DIR", path(tls)),
-        ("KEYWARD_TRUST_DOMAIN", TRUST_DOMAIN.to_owned()),
-        ("KEYWARD_JWKS_ISSUER", emulator.issuer()),
-        ("KEYWARD_JWKS_CA_FILE", path("emulator-ca.crt")),
-        ("KEYWARD_AZURE_CA_FILE", path("emulator-ca.crt")),
-        ("AZURE_AUTHORITY_HOST", emulator.authority()),
-        ("AZURE_TENANT_ID", TENANT.to_owned()),
-        ("AZURE_CLIENT_ID", CLIENT.to_owned()),
-        ("AZURE_FEDERATED_TOKEN_FILE", path("federated-token")),
-    ])
+/// Where a broker serves gRPC and its admin port, once it says so.
+pub async fn serving(broker: &Process) -> Result<(SocketAddr, SocketAddr), ProcessError> {
+    let said = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let address = |name: &str| line[name].as_str()?.parse::<SocketAddr>().ok();
+        address("grpc").zip(address("admin"))
+    };
+    broker.line("where it serves", said).await
 }

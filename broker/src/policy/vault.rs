@@ -3,12 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use keyward_crds::{AzureKeyVaultSpec, akvs::ObjectType, azure_key_vault::Cloud, meta::LabelSelector};
-use keyward_types::{InvalidName, ObjectName, VaultName};
+use keyward_types::{InvalidName, ObjectName, Pattern, VaultName};
 
 use super::{
     Defaults, durations,
     identity::{IdentityChoice, InvalidChoice},
-    pattern::Pattern,
 };
 use crate::vault::origin::{InvalidOrigin, Origin};
 

@@ -4,7 +4,18 @@
 //! means the same whichever version it names: `output.transforms` (v1alpha1) and `output.transform` (later) are both
 //! accepted.
 
-use serde::Deserialize;
+mod rules;
+mod status;
+
+use kube::{
+    CustomResource,
+    core::{ApiResource, CustomResourceExt as _},
+};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+pub use self::status::AzureKeyVaultSecretStatus;
+use crate::rules::{MAX_TEXT, vault_name};
 
 /// API group.
 pub const GROUP: &str = "spv.no";
@@ -13,55 +24,82 @@ pub const KIND: &str = "AzureKeyVaultSecret";
 /// Every version served, the stored one last.
 pub const VERSIONS: [&str; 4] = ["v1alpha1", "v1", "v2alpha1", "v2beta1"];
 
-/// `spec`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The stored version, for watches that read objects as they are.
+pub fn api_resource() -> ApiResource {
+    AzureKeyVaultSecret::api_resource()
+}
+
+/// Which object of which vault, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[kube(
+    group = "spv.no",
+    version = "v2beta1",
+    kind = "AzureKeyVaultSecret",
+    plural = "azurekeyvaultsecrets",
+    shortname = "akvs",
+    category = "all",
+    namespaced,
+    status = "AzureKeyVaultSecretStatus",
+    derive = "PartialEq",
+    doc = "An object of an Azure Key Vault that this namespace uses: by references in environment variables, as a Secret, or as a ConfigMap."
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = rules::spec()))]
 pub struct AzureKeyVaultSecretSpec {
     /// Where the object is.
     pub vault: VaultSpec,
-    /// What to write into the cluster; absent where only environment injection is wanted. Most have none and should not
-    /// hold its room.
+    /// What to write into the namespace. Absent where only references in environment variables use the object.
+    // Most have none and should not hold its room.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Box<OutputSpec>>,
 }
 
-/// `spec.vault`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// Where the object is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VaultSpec {
-    /// The vault's name, in any case.
+    /// The vault's name, in any case: not its URL.
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = vault_name()))]
     pub name: String,
     /// The object in it.
     pub object: ObjectSpec,
-    /// In akv2k8s's schema and read by nothing there; accepted and ignored here too. Identities are the
-    /// administrator's, in `AzureKeyVault`.
+    /// Accepted for akv2k8s's sake, and ignored: the identity that reads a vault is the administrator's to choose, in
+    /// the `AzureKeyVault`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub azure_identity: Option<AzureIdentityReference>,
 }
 
-/// `spec.vault.azureIdentity`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// Ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AzureIdentityReference {
     /// Ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// `spec.vault.object`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// An object of a vault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = rules::object()))]
 pub struct ObjectSpec {
     /// The object's name, in any case.
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::object_name()))]
     pub name: String,
-    /// How the object is read and rendered.
+    /// How the object is read and written.
     #[serde(rename = "type")]
     pub object_type: ObjectType,
-    /// Exactly this version; absent or empty for the current one.
+    /// Exactly this version. Absent or empty for the current one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::object_version()))]
     pub version: Option<String>,
-    /// How a `multi-key-value-secret` is written. Required for it, meaningless for others.
+    /// How a multi-key-value-secret is written. Required for it, meaningless for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<ContentType>,
 }
 
-/// `spec.vault.object.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+/// How an object is read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectType {
     /// A secret.
@@ -74,8 +112,8 @@ pub enum ObjectType {
     MultiKeyValueSecret,
 }
 
-/// `spec.vault.object.contentType`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+/// How a multi-key-value-secret is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ContentType {
     /// A JSON object.
     #[serde(rename = "application/x-json")]
@@ -85,54 +123,71 @@ pub enum ContentType {
     Yaml,
 }
 
-/// `spec.output`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What to write into the namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = rules::output()), transform = with_both_spellings)]
 pub struct OutputSpec {
     /// A Secret to write.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretOutput>,
     /// A `ConfigMap` to write.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map: Option<ConfigMapOutput>,
-    /// Steps applied to the value in order. They hold for environment injection too.
-    #[serde(default, alias = "transforms")]
+    /// Steps applied to the value in order: `trim`, `base64encode`, `base64decode`. They hold for references too.
+    #[serde(default, alias = "transforms", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        with = "Vec<String>",
+        length(max = rules::MAX_TRANSFORMS),
+        extend("x-kubernetes-validations" = rules::transforms())
+    )]
     pub transform: Vec<Transform>,
 }
 
-/// `spec.output.secret`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// A Secret to write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretOutput {
     /// The Secret's name.
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::output_name()))]
     pub name: String,
-    /// The Secret's type; absent or empty for `Opaque`.
-    #[serde(rename = "type")]
+    /// The Secret's type. Absent or empty for `Opaque`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT))]
     pub secret_type: Option<String>,
-    /// The key to write under, for the types that have no fixed keys.
+    /// The key to write under. Not needed where the keys follow from the type or from the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT))]
     pub data_key: Option<String>,
     /// Accepted for akv2k8s's sake: chains are always written leaf first.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub chain_order: Option<ChainOrder>,
 }
 
-/// `spec.output.secret.chainOrder`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// In which order a chain is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChainOrder {
     /// Leaf first.
     EnsureServerFirst,
 }
 
-/// `spec.output.configMap`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// A `ConfigMap` to write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConfigMapOutput {
     /// The `ConfigMap`'s name.
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::output_name()))]
     pub name: String,
-    /// The key to write under; unused for a `multi-key-value-secret`.
+    /// The key to write under. Not needed for a multi-key-value-secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT))]
     pub data_key: Option<String>,
 }
 
-/// One step of `spec.output.transform`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+/// One step of `output.transform`.
+// Free text in the schema: a rule's message says more than an enumeration's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transform {
     /// Removes white space at both ends.
@@ -141,6 +196,17 @@ pub enum Transform {
     Base64Encode,
     /// From standard base64.
     Base64Decode,
+}
+
+/// The list's name in v1alpha1 beside its later one. Both are stored as they were written, so no version loses either.
+fn with_both_spellings(schema: &mut Schema) {
+    let properties = schema.get_mut("properties").and_then(|value| value.as_object_mut());
+    if let Some(properties) = properties
+        && let Some(mut list) = properties.get("transform").cloned()
+    {
+        list["description"] = "The same as `transform`, as v1alpha1 spells it.".into();
+        properties.insert("transforms".to_owned(), list);
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,21 @@
 //!
 //! Without it the broker's one identity could read any vault for any namespace: the confused deputy.
 
-use serde::Deserialize;
+mod rules;
 
-use crate::{akvs::ObjectType, meta::LabelSelector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    CustomResource,
+    core::{ApiResource, CustomResourceExt as _},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    akvs::ObjectType,
+    meta::LabelSelector,
+    rules::{MAX_TEXT, vault_name},
+};
 
 /// API group.
 pub const GROUP: &str = "keyward.dev";
@@ -14,46 +26,77 @@ pub const KIND: &str = "AzureKeyVault";
 /// The only version.
 pub const VERSION: &str = "v1alpha1";
 
-/// `spec`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The only version, for watches that read objects as they are.
+pub fn api_resource() -> ApiResource {
+    AzureKeyVault::api_resource()
+}
+
+/// Which vault, who may read what of it, as which identity, how often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[kube(
+    group = "keyward.dev",
+    version = "v1alpha1",
+    kind = "AzureKeyVault",
+    plural = "azurekeyvaults",
+    shortname = "akv",
+    status = "AzureKeyVaultStatus",
+    derive = "PartialEq",
+    doc = "An Azure Key Vault that namespaces of this cluster may read: which namespaces, which objects, as which identity, how often."
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = rules::spec()))]
 pub struct AzureKeyVaultSpec {
-    /// The name that `AzureKeyVaultSecret`s use, in any case.
+    /// The name that `AzureKeyVaultSecrets` use, in any case.
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = vault_name()))]
     pub vault_name: String,
-    /// The vault's URL where it is not `https://NAME.SUFFIX`: an emulator or another endpoint.
+    /// The vault's URL where it is not `https://NAME.SUFFIX`: a private endpoint, an emulator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::url()))]
     pub url: Option<String>,
-    /// Whose DNS suffix and authority hold for this vault; the broker's own setting where absent.
+    /// Whose DNS suffix and authority hold for this vault. Absent for the broker's own setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud: Option<Cloud>,
-    /// The Entra tenant of the identity; the broker's own setting where absent.
+    /// The Entra tenant of the identity. Absent for the broker's own setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::id()))]
     pub tenant_id: Option<String>,
-    /// The identity that reads this vault; the broker's own where absent.
+    /// The identity that reads this vault. Absent for the broker's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentitySpec>,
     /// Who may read. Absent or empty: nobody.
     #[serde(default)]
     pub namespaces: NamespacesSpec,
     /// What they may read. Absent: every object of the vault.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<Vec<ObjectsSpec>>,
-    /// How often what is cached of it is compared with it, as `10m` or `30s`; the broker's own setting where absent.
+    /// How often what is cached is compared with the vault, such as 10m or 30s. Absent for the broker's own setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::poll_interval()))]
     pub poll_interval: Option<String>,
-    /// How long what is cached of it is served while it does not answer, as `24h`; `0s` for not at all. The broker's own
-    /// setting where absent.
+    /// How long what is cached is served while the vault does not answer, such as 24h; 0s for not at all. Absent for the
+    /// broker's own setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::max_stale()))]
     pub max_stale: Option<String>,
-    /// How much it may be asked.
+    /// How much the vault may be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetSpec>,
 }
 
-/// `spec.budget`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// How much the vault may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BudgetSpec {
-    /// Requests in any ten seconds, all broker replicas together; the broker's own setting where absent. Key Vault allows
-    /// 4,000 to a vault: <https://learn.microsoft.com/azure/key-vault/general/service-limits>
-    #[serde(rename = "requestsPer10Seconds")]
+    /// Requests in any ten seconds, all replicas of the broker together. Absent for the broker's own setting. Key Vault
+    /// allows 4,000 to a vault.
+    // <https://learn.microsoft.com/azure/key-vault/general/service-limits>
+    #[serde(rename = "requestsPer10Seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 10, max = 40_000))]
     pub requests_per_10_seconds: Option<u32>,
 }
 
-/// `spec.cloud`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+/// A cloud of Azure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Cloud {
     /// `vault.azure.net`
     AzurePublic,
@@ -65,27 +108,39 @@ pub enum Cloud {
     AzureCustom,
 }
 
-/// `spec.identity`. What goes with which type is the broker's to check: a schema says it badly.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// The identity that reads a vault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = rules::identity()))]
 pub struct IdentitySpec {
-    /// How the identity proves itself; as the broker's own does where absent.
-    #[serde(rename = "type")]
+    /// How the identity proves itself. Absent: as the broker's own does.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub identity_type: Option<IdentityType>,
-    /// The application (client) id; the broker's own where absent and not demanded.
+    /// The application (client) id. Absent for the broker's own, or a managed identity that the machine has alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::id()))]
     pub client_id: Option<String>,
     /// A managed identity's object (principal) id, instead of its client id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::id()))]
     pub object_id: Option<String>,
     /// A managed identity's ARM resource id, instead of its client id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::resource_id()))]
     pub resource_id: Option<String>,
     /// The Entra tenant: the same as `spec.tenantId`, which may stand here too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::id()))]
     pub tenant_id: Option<String>,
-    /// The directory with its secret or certificate, below the one that the broker was given for all of them.
+    /// The Secret, in the broker's namespace, with the application's secret or certificate.
+    // Of a broker that reads manifests from files: the directory below the one it was given for all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_TEXT), extend("x-kubernetes-validations" = rules::secret_name()))]
     pub secret_name: Option<String>,
 }
 
-/// `spec.identity.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+/// How an identity proves itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum IdentityType {
     /// The service account's token, federated.
     WorkloadIdentity,
@@ -97,25 +152,40 @@ pub enum IdentityType {
     ClientCertificate,
 }
 
-/// `spec.namespaces`: a namespace is admitted by either part.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Which namespaces: one is admitted by either part.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NamespacesSpec {
     /// Names, `*` standing for any run of characters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
-    /// By the namespace's labels; absent matches none.
+    /// By the namespace's labels. Absent matches none, empty matches all.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
 }
 
-/// One entry of `spec.objects`: an object is admitted by any entry.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// Which objects: one is admitted by any entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectsSpec {
     /// Names without case, `*` standing for any run of characters.
     pub names: Vec<String>,
-    /// The types admitted; absent for all.
+    /// The types admitted. Absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<ObjectType>>,
+}
+
+/// Whether it holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureKeyVaultStatus {
+    /// `Ready`: whether this declaration holds, and if not, why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::conditions::schema")]
+    pub conditions: Vec<Condition>,
+    /// The `metadata.generation` that this is said of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::rules::rule_of;
 
 /// `metadata`, without what nobody here looks at.
 ///
@@ -29,32 +32,39 @@ pub struct ObjectMeta {
 }
 
 /// A label selector; an empty one matches everything, as in Kubernetes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LabelSelector {
     /// Every pair must be there.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub match_labels: BTreeMap<String, String>,
     /// Every requirement must hold.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
     pub match_expressions: Vec<LabelRequirement>,
 }
 
 /// One `matchExpressions` entry.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [rule_of(
+    ".values",
+    "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 : \
+     !has(self.values) || self.values.size() == 0",
+    "In and NotIn need values, Exists and DoesNotExist have none; correct the one or the other",
+)]))]
 pub struct LabelRequirement {
     /// Label key.
     pub key: String,
-    /// How `values` is compared.
+    /// How `values` are compared.
     pub operator: LabelOperator,
     /// Empty for `Exists` and `DoesNotExist`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
 }
 
 /// Operators of a label requirement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LabelOperator {
     /// The label is there with one of the values.
     In,

@@ -1,9 +1,10 @@
-//! TLS for servers: certificates from a directory, reloaded while running; roles of the peers.
+//! TLS: certificates from a directory, reloaded while running; roles of the peers.
 //!
 //! | room | holds |
 //! |---|---|
 //! | `dir` | reading the directory, all three files of one moment |
 //! | `config` | what a rustls server is made of here |
+//! | [`client`] | what a client shows and trusts |
 //! | `expiry` | until when they are valid |
 //! | `incoming` | accepted connections with the handshake done, for tonic |
 //! | `handshake` | one handshake, with a deadline |
@@ -12,6 +13,7 @@
 //! | [`role`] | what a peer's certificate says it is |
 
 mod admitted;
+pub mod client;
 mod config;
 mod dir;
 mod expiry;

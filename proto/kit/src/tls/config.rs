@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -18,19 +19,32 @@ use super::dir::{Files, TlsError};
 
 pub(super) fn server(directory: &Path, files: &Files) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
+    let (chain, key) = pair(directory, files)?;
+    let verifier = client_verifier(directory, files, provider.clone())?;
+    let unusable = |source| TlsError::Pair { directory: directory.to_owned(), source };
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .map_err(unusable)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn pair(directory: &Path, files: &Files) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let chain = certificates(directory, "tls.crt", &files.cert)?;
     let key = PrivateKeyDer::from_pem_slice(&files.key)
         .map_err(|_| TlsError::Empty { path: directory.join("tls.key"), what: "private key" })?;
-    let verifier = client_verifier(directory, files, provider.clone())?;
-    let pair = |source| TlsError::Pair { directory: directory.to_owned(), source };
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13])
-        .map_err(pair)?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
-        .map_err(pair)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(Arc::new(config))
+    Ok((chain, key))
+}
+
+/// Whether certificate and key belong together, and there is an authority.
+pub(super) fn check_pair(directory: &Path, files: &Files) -> Result<(), TlsError> {
+    let (chain, key) = pair(directory, files)?;
+    CertifiedKey::from_der(chain, key, &ring::default_provider())
+        .map_err(|source| TlsError::Pair { directory: directory.to_owned(), source })?;
+    certificates(directory, "ca.crt", &files.ca).map(drop)
 }
 
 fn client_verifier(

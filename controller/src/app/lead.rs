@@ -1,0 +1,93 @@
+//! Working while this replica leads, and only then.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use keyward_kit::tasks::{TaskError, Tasks};
+use kube::{
+    Client,
+    runtime::{
+        events::{Recorder, Reporter},
+        reflector,
+    },
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::Connection,
+    desired::Propagation,
+    managed::Managed,
+    metrics::Metrics,
+    objects::{CONTROLLER, Objects},
+    queue::{BrokerWatch, Work},
+    reconcile::{Context, Memory},
+    restart::{Restarter, Touched},
+};
+
+/// What the work is made of, each time anew.
+pub(super) struct Lead {
+    pub(super) client: Client,
+    pub(super) broker: Connection,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) propagation: Propagation,
+    pub(super) selector: Option<String>,
+    /// `None` where workloads are not restarted.
+    pub(super) restart_window: Option<Duration>,
+    pub(super) identity: String,
+    pub(super) drain: Duration,
+    pub(super) leading: Arc<ArcSwapOption<Context>>,
+    pub(super) watch: Arc<BrokerWatch>,
+}
+
+impl Lead {
+    /// Works whenever `leads` says so, until `shutdown`. An error means that the work itself is broken.
+    pub(super) async fn run(
+        self,
+        mut leads: watch::Receiver<bool>,
+        shutdown: CancellationToken,
+    ) -> Result<(), TaskError> {
+        loop {
+            let mut losing = leads.clone();
+            let called = shutdown.run_until_cancelled(leads.wait_for(|leads| *leads)).await;
+            if !matches!(called, Some(Ok(_))) {
+                return Ok(());
+            }
+            drop(called);
+            let lost = async {
+                // An election that is gone is lost too.
+                let _ = shutdown.run_until_cancelled(losing.wait_for(|leads| !leads)).await;
+            };
+            tracing::info!("leading");
+            let worked = self.work().run_until(lost, self.drain).await;
+            self.leading.store(None);
+            worked?;
+        }
+    }
+
+    fn work(&self) -> Tasks {
+        let (store, writer) = reflector::store();
+        let reporter = Reporter { controller: CONTROLLER.to_owned(), instance: Some(self.identity.clone()) };
+        let touched = Touched::default();
+        let context = Arc::new(Context {
+            client: self.client.clone(),
+            objects: Objects::new(self.client.clone()),
+            broker: self.broker.clone(),
+            managed: Managed::default(),
+            store,
+            recorder: Recorder::new(self.client.clone(), reporter),
+            metrics: Arc::clone(&self.metrics),
+            propagation: self.propagation.clone(),
+            memory: Memory::default(),
+            touched: touched.clone(),
+            sees_all: self.selector.is_none(),
+        });
+        self.leading.store(Some(Arc::clone(&context)));
+        let mut tasks = Tasks::new();
+        Work::new(Arc::clone(&context), writer, self.selector.clone()).spawn(&mut tasks, &self.watch);
+        if let Some(window) = self.restart_window {
+            Restarter::new(context, window, touched).spawn(&mut tasks);
+        }
+        tasks
+    }
+}

@@ -1,0 +1,119 @@
+//! One replica at a time works: the one that holds a Lease.
+//!
+//! A lease is taken and renewed by replacing the revision that was looked at, so that of two who try one fails. Whether
+//! another's lease has run out is told by how long it has been seen unchanged here, never by comparing clocks. A leader
+//! that cannot renew stops working before anybody else may begin.
+
+mod lease;
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client, api::PostParams};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use self::lease::{Seen, Step};
+
+/// How often a holder renews, and others look.
+const RETRY: Duration = Duration::from_secs(2);
+/// For one request to the API server.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which lease, and how long it lasts.
+#[derive(Clone, Debug)]
+pub struct LeaseConfig {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Who this replica is.
+    pub identity: String,
+    /// How long a lease lasts that is not renewed.
+    pub duration: Duration,
+}
+
+/// Takes part in the election.
+pub struct Election {
+    api: Api<Lease>,
+    config: LeaseConfig,
+    leads: Arc<watch::Sender<bool>>,
+}
+
+impl Election {
+    /// Nobody leads yet. What this replica is, is heard from the receiver.
+    pub fn new(client: Client, config: LeaseConfig) -> (Self, watch::Receiver<bool>) {
+        let (leads, heard) = watch::channel(false);
+        let api = Api::namespaced(client, &config.namespace);
+        (Self { api, config, leads: Arc::new(leads) }, heard)
+    }
+
+    /// Runs until `shutdown`, and then gives the lease back once `stopped` says that the work has ended.
+    pub async fn run(self, shutdown: CancellationToken, stopped: CancellationToken) {
+        let mut seen = Seen::default();
+        let mut renewed: Option<Instant> = None;
+        loop {
+            let asked = Instant::now();
+            match tokio::time::timeout(TIMEOUT, self.attempt(&mut seen)).await {
+                Ok(Ok(true)) => renewed = Some(asked),
+                Ok(Ok(false)) => renewed = None,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, lease = self.config.name, "the lease is neither taken nor renewed");
+                }
+                Err(_) => tracing::warn!(lease = self.config.name, "the API server does not answer about the lease"),
+            }
+            self.say(renewed.is_some_and(|renewed| renewed.elapsed() < self.holds_for()));
+            let wait = RETRY.mul_f64(0.9 + 0.2 * fastrand::f64());
+            if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                break;
+            }
+        }
+        self.say(false);
+        stopped.cancelled().await;
+        if renewed.is_some() {
+            self.give_back(&seen).await;
+        }
+    }
+
+    /// A leader that has not renewed for so long stops: two thirds of the lease, the rest being for its work to end.
+    fn holds_for(&self) -> Duration {
+        self.config.duration.mul_f64(2.0 / 3.0)
+    }
+
+    fn say(&self, leads: bool) {
+        let changed = self.leads.send_if_modified(|led| std::mem::replace(led, leads) != leads);
+        if changed {
+            tracing::info!(lease = self.config.name, identity = self.config.identity, leads, "election");
+        }
+    }
+
+    /// Whether the lease is this replica's after one look at it.
+    async fn attempt(&self, seen: &mut Seen) -> Result<bool, kube::Error> {
+        let found = self.api.get_opt(&self.config.name).await?;
+        seen.look(found.as_ref(), Instant::now());
+        let written = match lease::step(found, seen, &self.config, Instant::now()) {
+            Step::Create(lease) => self.api.create(&PostParams::default(), &lease).await,
+            Step::Replace(lease) => self.api.replace(&self.config.name, &PostParams::default(), &lease).await,
+            Step::Leave => return Ok(false),
+        };
+        match written {
+            Ok(lease) => {
+                seen.look(Some(&lease), Instant::now());
+                Ok(true)
+            }
+            // Somebody else was faster.
+            Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// So that another replica need not wait until it runs out.
+    async fn give_back(&self, seen: &Seen) {
+        let Some(lease) = lease::given_back(seen, &self.config) else { return };
+        let params = PostParams::default();
+        let replace = self.api.replace(&self.config.name, &params, &lease);
+        if let Ok(Err(error)) = tokio::time::timeout(TIMEOUT, replace).await.map_err(|_| ()) {
+            tracing::debug!(%error, "the lease is not given back; it runs out");
+        }
+    }
+}

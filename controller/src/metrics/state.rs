@@ -1,0 +1,92 @@
+//! What is read from the controller's parts when it is scraped, so that no gauge is forgotten.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwapOption;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, gauge::ConstGauge},
+};
+
+use crate::{broker::Connection, queue::BrokerWatch, reconcile::Context, status::Status};
+
+/// Every gauge, as it is exported.
+#[cfg(test)]
+pub(super) const NAMES: [&str; 5] = [
+    "keyward_leader",
+    "keyward_secrets",
+    "keyward_managed_objects",
+    "keyward_broker_watch_open",
+    "keyward_certificate_expiry_timestamp_seconds",
+];
+
+/// The parts that are looked at.
+#[derive(Clone)]
+pub struct State {
+    /// The work under way, while this replica leads.
+    pub leading: Arc<ArcSwapOption<Context>>,
+    /// Whether the broker is heard.
+    pub watch: Arc<BrokerWatch>,
+    /// The way to the broker.
+    pub broker: Connection,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+impl Collector for State {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let leading = self.leading.load_full();
+        let mut gauge = |name: &str, help: &str, samples: &[(Option<&str>, f64)]| -> fmt::Result {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (ready, value) in samples {
+                let gauge = ConstGauge::new(*value);
+                match ready {
+                    None => gauge.encode(metric.encode_family::<[(&str, &str); 0]>(&[])?)?,
+                    Some(ready) => gauge.encode(metric.encode_family(&[("ready", *ready)])?)?,
+                }
+            }
+            Ok(())
+        };
+        gauge("leader", "Whether this replica works: 1 for yes", &[(None, flag(leading.is_some()))])?;
+        if let Some(context) = leading {
+            let all = context.store.state();
+            let of = |ready: Option<bool>| {
+                let is = |status: Option<&Status>| status.and_then(Status::ready).map(|ready| ready.status == "True");
+                count(all.iter().filter(|akvs| is(akvs.status.as_ref()) == ready).count())
+            };
+            let samples =
+                [(Some("true"), of(Some(true))), (Some("false"), of(Some(false))), (Some("unknown"), of(None))];
+            gauge("secrets", "AzureKeyVaultSecrets, by their condition Ready", &samples)?;
+            let managed = count(context.managed.len());
+            gauge("managed_objects", "Secrets and ConfigMaps that carry our label", &[(None, managed)])?;
+            let open = flag(self.watch.is_open());
+            gauge("broker_watch_open", "Whether the broker is heard: 1 for yes", &[(None, open)])?;
+        }
+        if let Some(expiry) = self.broker.expiry() {
+            let help = "When the certificate that is shown to the broker ends";
+            gauge("certificate_expiry_timestamp_seconds", help, &[(None, seconds(expiry))])?;
+        }
+        Ok(())
+    }
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}

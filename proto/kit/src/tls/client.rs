@@ -1,0 +1,79 @@
+//! The client's side of TLS, from a directory as Kubernetes mounts a Secret: whom to trust and what to show. Its owner
+//! looks again now and then, and makes new connections when there is something else.
+
+use std::path::Path;
+
+use super::dir::{Files, Fingerprint, TlsError};
+
+/// What a client needs to prove its role and to know its server: PEM texts of one moment.
+pub struct ClientFiles {
+    files: Files,
+    fingerprint: Fingerprint,
+}
+
+impl ClientFiles {
+    /// Reads `tls.crt`, `tls.key` and `ca.crt`.
+    pub fn read(directory: &Path) -> Result<Self, TlsError> {
+        let files = Files::read(directory)?;
+        let fingerprint = files.fingerprint();
+        super::config::check_pair(directory, &files)?;
+        Ok(Self { files, fingerprint })
+    }
+
+    /// The client's certificate, the chain below it.
+    pub fn certificate(&self) -> &[u8] {
+        &self.files.cert
+    }
+
+    /// Its private key.
+    pub fn key(&self) -> &[u8] {
+        &self.files.key
+    }
+
+    /// The authorities that may have signed the server's certificate.
+    pub fn authorities(&self) -> &[u8] {
+        &self.files.ca
+    }
+
+    /// Until when they are valid.
+    pub fn expiry(&self, directory: &Path) -> Result<super::Expiry, TlsError> {
+        super::Expiry::of(directory, &self.files)
+    }
+
+    /// Whether `other` holds the same.
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+}
+
+impl std::fmt::Debug for ClientFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientFiles").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Authority, KubeletDir, Pair};
+    use super::*;
+
+    #[test]
+    fn a_swap_is_another_identity_and_a_look_is_not() {
+        let ca = Authority::new();
+        let dir = KubeletDir::new(&ca.client("controller"), &[&ca]);
+        let first = ClientFiles::read(dir.path()).unwrap();
+        assert!(first.same_as(&ClientFiles::read(dir.path()).unwrap()));
+        dir.swap(&ca.client("controller"), &[&ca]);
+        assert!(!first.same_as(&ClientFiles::read(dir.path()).unwrap()));
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused_and_nothing_of_it_shown() {
+        let ca = Authority::new();
+        let mixed = Pair { cert: ca.client("controller").cert, key: ca.client("controller").key };
+        let error = ClientFiles::read(KubeletDir::new(&mixed, &[&ca]).path()).unwrap_err();
+        assert!(matches!(error, TlsError::Pair { .. }), "{error}");
+        let good = ClientFiles::read(KubeletDir::new(&ca.client("controller"), &[&ca]).path()).unwrap();
+        assert_eq!(format!("{good:?}"), "ClientFiles { .. }");
+    }
+}

@@ -1,0 +1,38 @@
+//! The command line: that of any Rust test, and what to do with the cluster.
+
+use clap::Parser;
+use keyward_tests::programs::{Programs, ProgramsError};
+use libtest_mimic::Arguments;
+
+/// The end-to-end suite on a real API server.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo e2e --")]
+pub struct Args {
+    /// Leave the cluster up afterwards, and use the one that a former --keep left
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Measure what syncing costs instead: what `cargo bench-sync` does
+    #[arg(long)]
+    pub bench_sync: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
+    pub tests: Arguments,
+}
+
+impl Args {
+    /// The workspace's programs, as tests or a measurement need them.
+    pub fn programs(&self) -> Result<Programs, ProgramsError> {
+        if self.bench_sync { Programs::optimised() } else { Programs::build() }
+    }
+}
+
+/// Those of this process. `cargo e2e -- NAME` and `cargo e2e NAME` mean the same: the alias ends with `--` itself.
+pub fn of_process() -> Args {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == "--") {
+        words.remove(1);
+    }
+    Args::parse_from(words)
+}

@@ -1,0 +1,74 @@
+//! The tests. One file a subject; a test is an async function whose name is a sentence, listed in its file's [`tests!`].
+
+use futures::future::LocalBoxFuture;
+use libtest_mimic::Trial;
+
+use crate::scene::Scene;
+
+/// A test.
+#[derive(Clone, Copy)]
+pub struct Test {
+    module: &'static str,
+    sentence: &'static str,
+    /// What it does.
+    pub run: for<'a> fn(&'a Scene) -> LocalBoxFuture<'a, anyhow::Result<()>>,
+}
+
+impl Test {
+    /// For [`tests!`].
+    const fn new(
+        module: &'static str,
+        sentence: &'static str,
+        run: for<'a> fn(&'a Scene) -> LocalBoxFuture<'a, anyhow::Result<()>>,
+    ) -> Self {
+        Self { module, sentence, run }
+    }
+
+    /// `subject::sentence`
+    pub fn name(&self) -> String {
+        let subject = self.module.rsplit_once("suite::").map_or(self.module, |(_, subject)| subject);
+        format!("{subject}::{}", self.sentence)
+    }
+}
+
+/// Lists a file's tests: `tests![a_sentence, another]` declares `TESTS`.
+macro_rules! tests {
+    ($($test:ident),+ $(,)?) => {
+        /// The tests of this file.
+        pub(super) const TESTS: &[$crate::suite::Test] =
+            &[$($crate::suite::Test::new(module_path!(), stringify!($test), |scene| Box::pin($test(scene)))),+];
+    };
+}
+
+mod cluster;
+mod crds;
+mod denials;
+mod leaders;
+mod lifecycle;
+mod outputs;
+mod ownership;
+mod restarts;
+mod rights;
+mod steady;
+
+/// All tests, in the order in which they run.
+pub fn all() -> Vec<Test> {
+    [
+        cluster::TESTS,
+        crds::TESTS,
+        rights::TESTS,
+        outputs::TESTS,
+        ownership::TESTS,
+        lifecycle::TESTS,
+        steady::TESTS,
+        restarts::TESTS,
+        leaders::TESTS,
+        &denials::tests(),
+    ]
+    .concat()
+}
+
+/// All tests to list and not to run.
+pub fn listed() -> Vec<Trial> {
+    all().into_iter().map(|test| Trial::test(test.name(), || Ok(()))).collect()
+}
