@@ -30,6 +30,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use k8s_openapi::api::core::v1::Namespace;
+use keyward_crds::{akvs, azure_key_vault};
 use keyward_kit::ready::Guard;
 use kube::{
     Api, Client,
@@ -94,8 +95,8 @@ impl Kubernetes {
     pub async fn run(mut self, started: Guard, shutdown: CancellationToken) -> Result<(), Infallible> {
         let mut started = Some(started);
         let mut events = pin!(stream::select_all([
-            objects(&self.client, &raw::secrets(), Watched::Secrets, Heard::Secret),
-            objects(&self.client, &raw::vaults(), Watched::Vaults, Heard::Vault),
+            objects(&self.client, &akvs::api_resource(), Watched::Secrets, Heard::Secret),
+            objects(&self.client, &azure_key_vault::api_resource(), Watched::Vaults, Heard::Vault),
             namespaces(&self.client),
         ]));
         let mut due = Instant::now();

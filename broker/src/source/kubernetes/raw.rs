@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use keyward_crds::{akvs, azure_key_vault, meta};
+use keyward_crds::meta;
 use kube::{
     Resource,
     core::{ApiResource, DynamicResourceScope},
@@ -38,26 +38,6 @@ impl Raw {
             creation_timestamp: creation_timestamp.map(|time| time.0.to_string()),
             ..meta::ObjectMeta::default()
         }
-    }
-}
-
-/// `AzureKeyVaultSecret`s, in the version that is stored.
-pub fn secrets() -> ApiResource {
-    resource(akvs::GROUP, akvs::VERSIONS[akvs::VERSIONS.len() - 1], akvs::KIND, "azurekeyvaultsecrets")
-}
-
-/// `AzureKeyVault`s.
-pub fn vaults() -> ApiResource {
-    resource(azure_key_vault::GROUP, azure_key_vault::VERSION, azure_key_vault::KIND, "azurekeyvaults")
-}
-
-fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version: format!("{group}/{version}"),
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
     }
 }
 

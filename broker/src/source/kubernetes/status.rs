@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use keyward_crds::azure_key_vault;
+use keyward_crds::{azure_key_vault, conditions::READY};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -18,14 +18,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::raw::{self, Raw};
+use super::raw::Raw;
 use crate::{cluster::ask::AskError, policy::vaults::Standing};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// What could not be written is tried again after this.
 const RETRY: Duration = Duration::from_secs(15);
 const MANAGER: &str = "keyward-broker";
-const READY: &str = "Ready";
 /// Of a message, in characters.
 const MAX_MESSAGE: usize = 1_024;
 
@@ -114,7 +113,7 @@ pub struct StatusWriter {
 impl StatusWriter {
     /// Writes what comes by `verdicts`.
     pub fn new(client: Client, verdicts: watch::Receiver<Arc<[Verdict]>>) -> Self {
-        Self { vaults: Api::all_with(client, &raw::vaults()), verdicts, failing: false }
+        Self { vaults: Api::all_with(client, &azure_key_vault::api_resource()), verdicts, failing: false }
     }
 
     /// Until `shutdown`.
