@@ -1,4 +1,4 @@
-//! The tests. One file a subject; a test is an async function whose name is a sentence, listed in its file's [`tests!`].
+//! The tests. One file a subject; a test is an async function whose name is a sentence, listed in its file's `tests!`.
 
 use futures::future::LocalBoxFuture;
 use libtest_mimic::Trial;
@@ -48,7 +48,6 @@ mod lifecycle;
 mod outputs;
 mod ownership;
 mod restarts;
-mod rights;
 mod steady;
 
 /// All tests, in the order in which they run.
@@ -56,7 +55,6 @@ pub fn all() -> Vec<Test> {
     [
         cluster::TESTS,
         crds::TESTS,
-        rights::TESTS,
         outputs::TESTS,
         ownership::TESTS,
         lifecycle::TESTS,
