@@ -89,9 +89,10 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
         metrics,
         propagation: Propagation { labels: args.copy_labels.clone(), annotations: args.copy_annotations.clone() },
         selector: args.selector.clone(),
-        restart_window: args.restart_window,
+        restart_window: args.restart_on_change.then_some(args.restart_window),
         identity: lease.identity.clone(),
-        drain: args.drain,
+        // A leader that lost its lease has a third of it left to end its work.
+        drain: args.drain.min(args.lease_duration / 4),
         leading,
         watch,
     };

@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, builder::BoolishValueParser};
 use keyward_kit::telemetry::LogArgs;
 use keyward_types::Pattern;
 use url::Url;
@@ -53,7 +53,11 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_COPY_ANNOTATIONS", value_name = "KEY", value_delimiter = ',', value_parser = pattern)]
     pub copy_annotations: Vec<Pattern>,
 
-    /// The least time between two restarts of one workload annotated keyward.dev/restart-on-change: "true"
+    /// Whether workloads annotated keyward.dev/restart-on-change: "true" are restarted when a version changes
+    #[arg(long, env = "KEYWARD_RESTART_ON_CHANGE", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub restart_on_change: bool,
+
+    /// The least time between two restarts of one workload
     #[arg(long, env = "KEYWARD_RESTART_WINDOW", default_value = "5m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub restart_window: Duration,
 

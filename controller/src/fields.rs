@@ -74,6 +74,49 @@ fn part(entry: &ManagedFieldsEntry) -> Part {
     }
 }
 
+/// The entries without what other people's updates own of `ours` too; `None` where they own nothing of it.
+///
+/// Whoever writes by update, as akv2k8s did, keeps a hand on every field it ever set, and an apply that gives such a field
+/// up would leave it. Rewriting `managedFields` is how the API lets a field's owner be changed:
+/// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields>
+pub fn disowned(entries: &[ManagedFieldsEntry], ours: &Part) -> Option<Vec<ManagedFieldsEntry>> {
+    let mut entries = entries.to_vec();
+    let mut changed = false;
+    for entry in entries.iter_mut().filter(|entry| is_others_update(&part(entry))) {
+        let Some(fields) = entry.fields_v1.as_mut().map(|fields| &mut fields.0) else { continue };
+        let mut drop = |path: &[&str], names: &mut dyn Iterator<Item = String>| {
+            let map = path.iter().try_fold(&mut *fields, |fields, name| fields.get_mut(*name));
+            let Some(map) = map.and_then(Value::as_object_mut) else { return };
+            names.for_each(|name| changed |= map.remove(&name).is_some());
+        };
+        drop(&["f:data"], &mut ours.data.iter().map(|key| format!("f:{key}")));
+        drop(&["f:metadata", "f:labels"], &mut ours.labels.iter().map(|key| format!("f:{key}")));
+        drop(&["f:metadata", "f:ownerReferences"], &mut ours.owners.iter().map(|uid| owner_key(uid)));
+        if ours.owns_type {
+            drop(&[], &mut std::iter::once("f:type".to_owned()));
+        }
+    }
+    changed.then_some(entries)
+}
+
+/// Whether [`disowned`] would change anything.
+pub fn is_shared_with_updates(parts: &[Part], ours: &Part) -> bool {
+    parts.iter().filter(|part| is_others_update(part)).any(|part| {
+        !part.data.is_disjoint(&ours.data)
+            || !part.labels.is_disjoint(&ours.labels)
+            || !part.owners.is_disjoint(&ours.owners)
+            || (part.owns_type && ours.owns_type)
+    })
+}
+
+fn is_others_update(part: &Part) -> bool {
+    !part.applies && uid_of(&part.manager).is_none()
+}
+
+fn owner_key(uid: &str) -> String {
+    format!("k:{}", serde_json::json!({"uid": uid}))
+}
+
 /// The members of a map: `f:NAME`.
 fn names(fields: &Value) -> BTreeSet<String> {
     let members = fields.as_object().into_iter().flatten();
@@ -129,6 +172,32 @@ mod tests {
         ]));
         assert_eq!(parts.len(), 3);
         assert!(parts.iter().all(|part| part.uid().is_none() && part.is_given_up()));
+    }
+
+    #[test]
+    fn updates_of_others_lose_what_is_ours_and_nothing_else() {
+        let owner = format!("k:{{\"uid\":\"{UID}\"}}");
+        let left = json!({
+            "f:data": {"f:k": {}, "f:theirs": {}}, "f:type": {},
+            "f:metadata": {"f:labels": {"f:left": {}}, "f:ownerReferences": {owner.clone(): {}, "k:{\"uid\":\"other\"}": {}}},
+        });
+        let mine = json!({"f:data": {"f:k": {}}, "f:type": {}, "f:metadata": {"f:ownerReferences": {owner: {}}}});
+        let entries: Vec<ManagedFieldsEntry> = serde_json::from_value(json!([
+            {"manager": "azure-keyvault-controller", "operation": "Update", "fieldsV1": left},
+            {"manager": "argocd", "operation": "Apply", "fieldsV1": mine},
+            {"manager": manager_of(UID), "operation": "Apply", "fieldsV1": mine},
+        ]))
+        .unwrap();
+        let read = parts(&entries);
+        assert!(is_shared_with_updates(&read, &read[2]));
+        let after = disowned(&entries, &read[2]).unwrap();
+        assert_eq!(after[1..], entries[1..], "who applies has said that it wants the field");
+        let theirs = &parts(&after)[0];
+        assert_eq!(theirs.data.iter().collect::<Vec<_>>(), ["theirs"]);
+        assert_eq!(theirs.owners.iter().collect::<Vec<_>>(), ["other"]);
+        assert!(theirs.labels.contains("left") && !theirs.owns_type);
+        assert_eq!(disowned(&after, &read[2]), None);
+        assert!(!is_shared_with_updates(&parts(&after), &read[2]));
     }
 
     #[test]

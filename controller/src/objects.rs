@@ -64,8 +64,8 @@ pub struct Written {
     pub uid: String,
     /// `metadata.resourceVersion`
     pub resource_version: String,
-    /// Its field managers.
-    pub managers: Vec<String>,
+    /// Its field managers and what they own.
+    pub managed_fields: Vec<ManagedFieldsEntry>,
 }
 
 /// Reads and writes. Cloning shares the client.
@@ -148,11 +148,10 @@ impl Objects {
         }
         let answer = self.send(target, request).await?;
         let Answer { metadata, .. } = serde_json::from_slice(&answer).map_err(|error| unreadable(target, &error))?;
-        let manager = |entry: ManagedFieldsEntry| entry.manager;
         Ok(Written {
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
-            managers: metadata.managed_fields.unwrap_or_default().into_iter().filter_map(manager).collect(),
+            managed_fields: metadata.managed_fields.unwrap_or_default(),
         })
     }
 
@@ -174,12 +173,16 @@ impl Objects {
 impl Written {
     /// Whether somebody besides `manager` has a part in it.
     pub fn is_shared(&self, manager: &str) -> bool {
-        self.managers.iter().any(|other| other != manager)
+        self.others(manager).next().is_some()
     }
 
     /// Whether another `AzureKeyVaultSecret` than `manager`'s has.
     pub fn is_shared_with_ours(&self, manager: &str) -> bool {
-        self.managers.iter().any(|other| other != manager && fields::uid_of(other).is_some())
+        self.others(manager).any(|other| fields::uid_of(other).is_some())
+    }
+
+    fn others<'a>(&'a self, manager: &'a str) -> impl Iterator<Item = &'a str> {
+        self.managed_fields.iter().filter_map(|entry| entry.manager.as_deref()).filter(move |other| *other != manager)
     }
 }
 

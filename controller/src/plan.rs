@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub use self::observed::Observed;
 use crate::{
     desired::{Desired, OPAQUE},
-    fields::Part,
+    fields::{self, Part},
     target::TargetKind,
 };
 
@@ -44,14 +44,14 @@ pub enum Plan {
     Keep,
     /// It does not exist: apply, and make sure afterwards that it did not come into being meanwhile.
     Create,
-    /// It is not as it should be.
+    /// It is not as it should be, or other people's updates own some of it too: apply, and make it ours alone.
     Apply {
         /// Whether what others than our own hold is taken from them.
         force: bool,
         /// What was looked at: anything newer is looked at again first.
         resource_version: String,
-        /// Keys that are to go, and that somebody else has a hand on too: an apply alone would leave them.
-        remove: Vec<String>,
+        /// UIDs of `AzureKeyVaultSecret`s that are gone: afterwards their parts are taken out.
+        evict: Vec<String>,
     },
     /// Its type is another, which the API lets nobody change: delete it and make it anew.
     Recreate {
@@ -63,11 +63,6 @@ pub enum Plan {
         labels: BTreeMap<String, String>,
         /// Annotations that are other people's.
         annotations: BTreeMap<String, String>,
-    },
-    /// An `AzureKeyVaultSecret` that is gone still holds a key: take its part out, then look again.
-    Evict {
-        /// Its UID.
-        uid: String,
     },
     /// It is on its way out: look again when it is gone.
     Wait,
@@ -148,21 +143,23 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn decide(&self) -> Plan {
-        let target = || self.desired.target.to_string();
         let owned = self.observed.owners.contains(self.me.uid) || self.mine().is_some();
-        if !owned && !self.me.adopts && self.others().next().is_none() {
-            return Plan::Refuse(Refusal::NotOwned { target: target() });
+        let evict: Vec<String> = self.vanished().map(str::to_owned).collect();
+        // What was made for one that is gone was made by us.
+        let joins = self.others().next().is_some() || !evict.is_empty();
+        if !owned && !self.me.adopts && !joins {
+            return Plan::Refuse(Refusal::NotOwned { target: self.desired.target.to_string() });
         }
         if let Some(plan) = self.contested_key().or_else(|| self.other_type()) {
             return plan;
         }
-        if self.is_as_desired() {
+        if evict.is_empty() && self.is_as_desired() {
             return Plan::Keep;
         }
         Plan::Apply {
-            force: owned || self.me.adopts,
+            force: owned || self.me.adopts || !evict.is_empty(),
             resource_version: self.observed.resource_version.clone(),
-            remove: self.lingering(),
+            evict,
         }
     }
 
@@ -171,17 +168,26 @@ impl Case<'_> {
         self.observed.parts.iter().find(|part| part.uid() == Some(self.me.uid)).filter(|part| !part.is_given_up())
     }
 
-    /// The parts of other `AzureKeyVaultSecret`s, with their UIDs.
-    fn others(&self) -> impl Iterator<Item = (&str, &Part)> {
+    /// The parts of `AzureKeyVaultSecret`s other than this one, with their UIDs.
+    fn all_others(&self) -> impl Iterator<Item = (&str, &Part)> {
         let parts = self.observed.parts.iter().filter(|part| !part.is_given_up());
         parts.filter_map(|part| Some((part.uid()?, part))).filter(|(uid, _)| *uid != self.me.uid)
     }
 
+    /// Those that are there.
+    fn others(&self) -> impl Iterator<Item = (&str, &Part, Peer)> {
+        self.all_others().filter_map(|(uid, part)| Some((uid, part, (self.peer)(uid)?)))
+    }
+
+    /// The UIDs of those that are gone.
+    fn vanished(&self) -> impl Iterator<Item = &str> {
+        self.all_others().map(|(uid, _)| uid).filter(|uid| (self.peer)(uid).is_none())
+    }
+
     /// A key that another one holds. If both do, having written the same value, the younger one gives it up.
     fn contested_key(&self) -> Option<Plan> {
-        for (uid, part) in self.others() {
+        for (uid, part, peer) in self.others() {
             let Some(key) = self.desired.data.keys().find(|key| part.data.contains(*key)) else { continue };
-            let Some(peer) = (self.peer)(uid) else { return Some(Plan::Evict { uid: uid.to_owned() }) };
             let both = self.mine().is_some_and(|mine| mine.data.contains(key));
             let older = (self.me.created, self.me.uid) < (peer.created.as_ref(), uid);
             if !(both && older) {
@@ -210,8 +216,7 @@ impl Case<'_> {
             return None;
         }
         let (target, found, wanted) = (self.desired.target.to_string(), found.to_owned(), wanted.to_owned());
-        if let Some((uid, _)) = self.others().find(|(_, part)| part.owns_type) {
-            let Some(peer) = (self.peer)(uid) else { return Some(Plan::Evict { uid: uid.to_owned() }) };
+        if let Some((_, _, peer)) = self.others().find(|(_, part, _)| part.owns_type) {
             return Some(Plan::Refuse(Refusal::Type { target, found, wanted, other: peer.shown }));
         }
         let foreign = self.foreign_keys();
@@ -221,12 +226,8 @@ impl Case<'_> {
         Some(self.recreate())
     }
 
-    /// Keys that no `AzureKeyVaultSecret` wrote. Of an object that this one never wrote, though it owns it, none: akv2k8s
-    /// left it.
+    /// Keys that no `AzureKeyVaultSecret` wrote.
     fn foreign_keys(&self) -> Vec<&str> {
-        if self.mine().is_none() {
-            return Vec::new();
-        }
         let ours = |key: &&String| {
             self.desired.data.contains_key(*key)
                 || self.observed.parts.iter().any(|part| part.uid().is_some() && part.data.contains(*key))
@@ -263,17 +264,7 @@ impl Case<'_> {
             && holds(&observed.annotations, &desired.annotations)
             && mine.annotations.iter().eq(desired.annotations.keys())
             && mine.owns_type == desired.secret_type.is_some()
-    }
-
-    /// Keys of this one that are not wanted any more and that somebody else, who is none of ours, wrote too.
-    fn lingering(&self) -> Vec<String> {
-        let Some(mine) = self.mine() else { return Vec::new() };
-        let dropped = mine.data.iter().filter(|key| !self.desired.data.contains_key(*key));
-        let held = |key: &&String| {
-            let foreign = self.observed.parts.iter().filter(|part| part.uid().is_none());
-            foreign.into_iter().any(|part| part.data.contains(*key))
-        };
-        dropped.filter(held).cloned().collect()
+            && !fields::is_shared_with_updates(&observed.parts, mine)
     }
 }
 

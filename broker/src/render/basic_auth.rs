@@ -4,12 +4,18 @@ use keyward_types::SecretBytes;
 
 use super::{RenderError, bounded};
 
-/// User and password, neither of them empty.
+/// User and password, neither of them empty: for a variable, which a program must never find empty.
 pub(super) fn split(value: &SecretBytes) -> Result<(SecretBytes, SecretBytes), RenderError> {
+    let (user, password) = halves(value)?;
+    Ok((bounded(user)?, bounded(password)?))
+}
+
+/// User and password, either of which may be empty: `:TOKEN` is how some servers take a token.
+pub(super) fn halves(value: &SecretBytes) -> Result<(SecretBytes, SecretBytes), RenderError> {
     let bytes = value.expose();
     let colon = bytes.iter().position(|byte| *byte == b':').ok_or(RenderError::NoColon)?;
     let (user, password) = bytes.split_at(colon);
-    Ok((bounded(SecretBytes::new(user))?, bounded(SecretBytes::new(password.get(1..).unwrap_or_default()))?))
+    Ok((SecretBytes::new(user), SecretBytes::new(password.get(1..).unwrap_or_default())))
 }
 
 #[cfg(test)]
@@ -26,6 +32,15 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn a_half_may_be_empty_where_it_is_allowed_to() {
+        for (value, user, password) in [(":kwcanary", "", "kwcanary"), ("kwcanary:", "kwcanary", "")] {
+            let (found_user, found_password) = halves(&value.into()).unwrap();
+            assert_eq!((found_user, found_password), (user.into(), password.into()));
+        }
+        assert_eq!(halves(&"kwcanary".into()).unwrap_err(), RenderError::NoColon);
     }
 
     #[test]

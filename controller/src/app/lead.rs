@@ -32,7 +32,8 @@ pub(super) struct Lead {
     pub(super) metrics: Arc<Metrics>,
     pub(super) propagation: Propagation,
     pub(super) selector: Option<String>,
-    pub(super) restart_window: Duration,
+    /// `None` where workloads are not restarted.
+    pub(super) restart_window: Option<Duration>,
     pub(super) identity: String,
     pub(super) drain: Duration,
     pub(super) leading: Arc<ArcSwapOption<Context>>,
@@ -84,7 +85,9 @@ impl Lead {
         self.leading.store(Some(Arc::clone(&context)));
         let mut tasks = Tasks::new();
         Work::new(Arc::clone(&context), writer, self.selector.clone()).spawn(&mut tasks, &self.watch);
-        Restarter::new(context, self.restart_window, touched).spawn(&mut tasks);
+        if let Some(window) = self.restart_window {
+            Restarter::new(context, window, touched).spawn(&mut tasks);
+        }
         tasks
     }
 }

@@ -111,7 +111,7 @@ impl Object {
 }
 
 fn apply(force: bool) -> Plan {
-    Plan::Apply { force, resource_version: "7".into(), remove: Vec::new() }
+    Plan::Apply { force, resource_version: "7".into(), evict: Vec::new() }
 }
 
 fn refused(plan: Plan) -> Refusal {
@@ -206,10 +206,18 @@ fn a_key_is_not_taken_from_another() {
 
 #[test]
 fn whoever_is_gone_holds_nothing() {
-    let held = Object::new("Opaque", &[("k", "0")]).applied(GONE, &["k"], false);
-    assert_eq!(held.planned(&desired(None, &[("k", "1")])), Plan::Evict { uid: GONE.into() });
-    let typed = Object::new("x/y", &[("a", "0")]).applied(GONE, &["a"], true).applied(ME, &[], false);
-    assert_eq!(typed.planned(&desired(Some("Opaque"), &[("k", "1")])), Plan::Evict { uid: GONE.into() });
+    let wanted = desired(None, &[("k", "1")]);
+    let taken = Plan::Apply { force: true, resource_version: "7".into(), evict: vec![GONE.into()] };
+    let alone = Object::new("Opaque", &[("k", "0")]).applied(GONE, &["k"], false);
+    assert_eq!(alone.planned(&wanted), taken, "what was made for one that is gone was made by us");
+    let shared =
+        Object::new("Opaque", &[("k", "0"), ("a", "1")]).applied(GONE, &["k"], false).applied(OLDER, &["a"], false);
+    assert_eq!(shared.planned(&wanted), taken);
+    let right =
+        Object::new("Opaque", &[("k", "1"), ("a", "1")]).applied(ME, &["k"], false).applied(GONE, &["a"], false);
+    assert_eq!(right.planned(&wanted), taken, "its part goes although this one's is right");
+    let typed = Object::new("x/y", &[("a", "0"), ("k", "1")]).applied(GONE, &["a"], true).applied(ME, &["k"], false);
+    assert!(matches!(typed.planned(&desired(Some("Opaque"), &[("k", "1")])), Plan::Recreate { .. }));
 }
 
 #[test]
@@ -270,15 +278,28 @@ fn whoever_names_no_type_takes_any() {
 }
 
 #[test]
-fn a_key_that_somebody_else_wrote_too_is_removed_by_name() {
-    let object = Object::new("Opaque", &[("k", "1"), ("old", "1")]).applied(ME, &["k", "old"], false).part(
+fn what_somebody_else_wrote_too_is_made_ours_alone() {
+    let object = Object::new("Opaque", &[("k", "1")]).applied(ME, &["k"], false).part(
         "azure-keyvault-controller",
         "Update",
-        &["old", "k"],
+        &["k"],
         false,
     );
-    let expected = Plan::Apply { force: true, resource_version: "7".into(), remove: vec!["old".into()] };
+    let expected = Plan::Apply { force: true, resource_version: "7".into(), evict: Vec::new() };
     assert_eq!(object.planned(&desired(None, &[("k", "1")])), expected);
+    let applied =
+        Object::new("Opaque", &[("k", "1")]).applied(ME, &["k"], false).part("argocd", "Apply", &["k"], false);
+    assert_eq!(applied.planned(&desired(None, &[("k", "1")])), Plan::Keep, "who applies has said that it wants it");
+}
+
+#[test]
+fn another_type_of_what_was_never_written_takes_no_keys() {
+    let left = Object::new("Opaque", &[("k", "1"), ("x", "1")]).owner(ME).part("somebody", "Update", &["k", "x"], true);
+    let wanted = desired(Some("kubernetes.io/tls"), &[("tls.crt", "c"), ("tls.key", "k")]);
+    for adopts in [false, true] {
+        let refusal = refused(left.planned_by(&wanted, adopts));
+        assert!(matches!(refusal, Refusal::ForeignKeys { keys, .. } if keys == "k, x"));
+    }
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::{Context, LookError};
 use crate::{
     akvs::Akvs,
     desired::{Apply, Desired},
-    fields::manager_of,
+    fields::{self, manager_of},
     objects::{ObjectError, Written},
-    plan::{Me, Observed, Plan, Refusal, plan},
+    plan::{Me, Plan, Refusal, plan},
     release,
 };
 
@@ -42,15 +42,15 @@ async fn attempt(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Op
     match plan {
         Plan::Keep => Ok(observed.map(|observed| observed.resource_version)),
         Plan::Create => create(akvs, desired, context).await,
-        Plan::Apply { force, resource_version, remove } => {
+        Plan::Apply { force, resource_version, evict } => {
             let body = Apply::new(akvs, desired, Some(&resource_version));
             let written = objects.apply(target, &manager_of(akvs.uid()), force, &body).await?;
             context.metrics.wrote(target.kind, "apply");
-            if remove.is_empty() {
-                Ok(Some(written.resource_version))
-            } else {
-                drop_keys(desired, context, &written, &remove).await
+            let written = make_ours(akvs, desired, context, written).await?;
+            for uid in &evict {
+                release::vanished(objects, target, uid, &|uid| context.peer(uid).is_some()).await?;
             }
+            Ok(Some(written.resource_version).filter(|_| evict.is_empty()))
         }
         Plan::Recreate { uid, resource_version, labels, annotations } => {
             objects.delete(target, &uid, &resource_version).await?;
@@ -63,10 +63,6 @@ async fn attempt(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Op
                 written = objects.merge(target, &serde_json::json!({"metadata": metadata})).await?;
             }
             Ok(Some(written.resource_version))
-        }
-        Plan::Evict { uid } => {
-            evict(desired, context, &uid, observed.as_ref()).await?;
-            Ok(None)
         }
         Plan::Wait => {
             let message = "it is being deleted, and something holds it back (its finalizers)".to_owned();
@@ -96,27 +92,15 @@ async fn create(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Opt
     Ok(None)
 }
 
-/// An apply leaves keys that somebody else has a hand on: they are removed by name.
-async fn drop_keys(
-    desired: &Desired,
-    context: &Context,
-    written: &Written,
-    keys: &[String],
-) -> Result<Option<String>, LookError> {
-    let data: serde_json::Map<_, _> = keys.iter().map(|key| (key.clone(), serde_json::Value::Null)).collect();
-    let body = serde_json::json!({"metadata": {"resourceVersion": written.resource_version}, "data": data});
-    let written = context.objects.merge(&desired.target, &body).await?;
+/// Takes other people's updates off what was written: what they own too, an apply could never remove.
+async fn make_ours(akvs: &Akvs, desired: &Desired, context: &Context, written: Written) -> Result<Written, LookError> {
+    let parts = fields::parts(&written.managed_fields);
+    let ours = parts.iter().find(|part| part.uid() == Some(akvs.uid()));
+    let Some(entries) = ours.and_then(|ours| fields::disowned(&written.managed_fields, ours)) else {
+        return Ok(written);
+    };
+    let metadata = serde_json::json!({"resourceVersion": written.resource_version, "managedFields": entries});
+    let written = context.objects.merge(&desired.target, &serde_json::json!({"metadata": metadata})).await?;
     context.metrics.wrote(desired.target.kind, "merge");
-    Ok(Some(written.resource_version))
-}
-
-/// Takes out the part of one that is gone, as [`release::vanished`] would, or frees the key where nobody else is left.
-async fn evict(desired: &Desired, context: &Context, uid: &str, observed: Option<&Observed>) -> Result<(), LookError> {
-    let parts = observed.map_or(&[][..], |observed| &observed.parts);
-    let held = parts.iter().find(|part| part.uid() == Some(uid));
-    let found = observed.and_then(|observed| observed.secret_type.as_deref());
-    let keep = found.filter(|_| held.is_some_and(|part| part.owns_type));
-    context.objects.give_up(&desired.target, &manager_of(uid), keep).await?;
-    context.metrics.wrote(desired.target.kind, "apply");
-    Ok(())
+    Ok(written)
 }

@@ -26,7 +26,7 @@ pub enum InvalidReference {
          with a letter or digit, at most 253"
     )]
     Name(String),
-    /// QUERY is empty, too long or has other characters.
+    /// QUERY is too long or has other characters.
     #[error("`?{0}` is not a query: a letter or `_`, then letters, digits, `_`, `.` and `-`, at most 253")]
     Query(String),
     /// White space follows the marker, as a text block in YAML leaves it.
@@ -42,7 +42,8 @@ impl Reference {
     pub fn parse(value: &str) -> Option<Result<Self, InvalidReference>> {
         let (name, rest) = value.split_once(MARKER)?;
         match rest.strip_prefix('?') {
-            Some(query) => Some(Self::new(name, Some(query))),
+            // An empty query asks for the whole, as in akv2k8s.
+            Some(query) => Some(Self::new(name, Some(query).filter(|query| !query.is_empty()))),
             None if rest.is_empty() => Some(Self::new(name, None)),
             None if rest.trim().is_empty() => Some(Err(InvalidReference::TrailingSpace(shown(name)))),
             None => None,
@@ -129,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_query_asks_for_the_whole() {
+        let reference = Reference::parse("db@azurekeyvault?").expect("marked").expect("valid");
+        assert_eq!((reference.name(), reference.query()), ("db", None));
+        assert!(Reference::new("db", Some("")).is_err());
+    }
+
+    #[test]
     fn other_values_are_left_alone() {
         for value in ["", "plain", "db@azure", "azurekeyvault", "me@azurekeyvault.example", "x@azurekeyvault and more"]
         {
@@ -145,7 +153,6 @@ mod tests {
             "a/../b@azurekeyvault",
             "-a@azurekeyvault",
             "a..b@azurekeyvault",
-            "db@azurekeyvault?",
             "db@azurekeyvault?9",
             "db@azurekeyvault?a b",
             "db@azurekeyvault?a@azurekeyvault",
@@ -168,7 +175,7 @@ mod tests {
         #[test]
         fn parsing_never_panics_and_printing_returns_what_was_read(value in ".{0,80}(@azurekeyvault(\\?.{0,20})?)?") {
             if let Some(Ok(reference)) = Reference::parse(&value) {
-                prop_assert_eq!(reference.to_string(), value);
+                prop_assert_eq!(reference.to_string(), value.strip_suffix('?').unwrap_or(&value));
             }
         }
     }

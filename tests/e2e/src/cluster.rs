@@ -109,7 +109,7 @@ impl Cluster {
 
 /// The clone that this was built from.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned).unwrap_or_default()
 }
 
 /// Where the suite keeps its cluster and its logs.

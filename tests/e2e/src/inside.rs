@@ -60,7 +60,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
 fn trial(test: Test, runtime: &Arc<Runtime>, world: &Arc<World>) -> Trial {
     let (runtime, world) = (Arc::clone(runtime), Arc::clone(world));
     Trial::test(test.name(), move || {
-        runtime.block_on(play(&test, world)).map_err(|error| Failed::from(format!("{error:?}")))
+        runtime.block_on(play(&test, world)).map_err(|error| Failed::from(format!("{error:#}")))
     })
 }
 

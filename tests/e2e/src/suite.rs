@@ -48,6 +48,7 @@ mod lifecycle;
 mod outputs;
 mod ownership;
 mod restarts;
+mod rights;
 mod steady;
 
 /// All tests, in the order in which they run.
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Test> {
     [
         cluster::TESTS,
         crds::TESTS,
+        rights::TESTS,
         outputs::TESTS,
         ownership::TESTS,
         lifecycle::TESTS,

