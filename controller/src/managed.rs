@@ -99,11 +99,13 @@ impl Managed {
     }
 
     /// Forgets every object of `kind` that is not in `present`: a list has just told all there are.
-    pub fn retain(&self, kind: TargetKind, present: &HashSet<Target>) -> BTreeSet<String> {
+    pub fn retain(&self, kind: TargetKind, present: &HashSet<Target>) {
         let mut index = self.write();
         let gone: Vec<Target> =
             index.objects.keys().filter(|target| target.kind == kind && !present.contains(*target)).cloned().collect();
-        gone.iter().flat_map(|target| index.remove(target)).collect()
+        for target in gone {
+            index.remove(&target);
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Index> {
@@ -178,8 +180,8 @@ mod tests {
         managed.set(target("a"), &metadata("1", &[ONE]));
         managed.set(target("b"), &metadata("1", &[TWO]));
         managed.set(config_map.clone(), &metadata("1", &[ONE]));
-        let concerned = managed.retain(TargetKind::Secret, &HashSet::from([target("b")]));
-        assert_eq!(concerned, BTreeSet::from([ONE.to_owned()]));
+        managed.retain(TargetKind::Secret, &HashSet::from([target("b")]));
+        assert_eq!(managed.resource_version(&target("a")), None);
         assert_eq!(managed.held_by(ONE), [config_map]);
     }
 

@@ -14,7 +14,7 @@ mod leavings;
 mod secrets;
 mod written;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
 use kube::{
@@ -31,8 +31,9 @@ pub use self::changes::BrokerWatch;
 use self::leavings::Leaving;
 use crate::{
     akvs::Akvs,
+    desired,
     reconcile::{Context, reconcile},
-    target::TargetKind,
+    target::{Target, TargetKind},
 };
 
 /// Looks at a time. More would wait for the API server, whose own limit to one client is of this order.
@@ -104,10 +105,11 @@ fn received<T: Send>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> + Sen
     stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) })
 }
 
-/// Asks for a look at the secrets with these UIDs.
-async fn request_uids(context: &Context, requests: &Requests, uids: impl IntoIterator<Item = String>) {
-    for uid in uids {
-        if let Some(akvs) = context.store.find(|akvs| akvs.uid() == uid) {
+/// Asks for a look at all whom an object concerns: those with these UIDs, and those that want it and may not have got it.
+async fn request_concerned(context: &Context, requests: &Requests, target: &Target, uids: &BTreeSet<String>) {
+    for akvs in context.store.state() {
+        let wants = akvs.namespace() == target.namespace && desired::targets(&akvs).contains(target);
+        if wants || uids.contains(akvs.uid()) {
             // Nobody listens any more only when everything ends.
             let _ = requests.send(ObjectRef::from_obj(&*akvs)).await;
         }

@@ -18,7 +18,7 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
-use super::{Leaving, Requests, request_uids};
+use super::{Leaving, Requests, request_all, request_concerned};
 use crate::{
     desired::MANAGED_BY,
     reconcile::Context,
@@ -54,18 +54,21 @@ where
         match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(object)) => {
-                listed.insert(target(kind, &object.metadata));
-                told.set(kind, &object.metadata).await;
+                let target = target(kind, &object.metadata);
+                told.context.managed.set(target.clone(), &object.metadata);
+                listed.insert(target);
             }
             Ok(Event::InitDone) => {
-                let concerned = told.context.managed.retain(kind, &std::mem::take(&mut listed));
-                request_uids(&told.context, &told.requests, concerned).await;
+                told.context.managed.retain(kind, &std::mem::take(&mut listed));
+                // Whoever is settled is looked at for nothing: a list is rare.
+                request_all(&told.context, &told.requests).await;
                 let _ = told.leaving.send(Leaving::Listed(kind)).await;
             }
             Ok(Event::Apply(object)) => told.set(kind, &object.metadata).await,
             Ok(Event::Delete(object)) => {
-                let concerned = told.context.managed.remove(&target(kind, &object.metadata));
-                request_uids(&told.context, &told.requests, concerned).await;
+                let target = target(kind, &object.metadata);
+                let concerned = told.context.managed.remove(&target);
+                request_concerned(&told.context, &told.requests, &target, &concerned).await;
             }
             Err(error) => tracing::warn!(%error, kind = kind.as_str(), "the watch of what was written is begun again"),
         }
@@ -74,8 +77,9 @@ where
 
 impl Told {
     async fn set(&self, kind: TargetKind, metadata: &ObjectMeta) {
-        let concerned = self.context.managed.set(target(kind, metadata), metadata);
-        request_uids(&self.context, &self.requests, concerned).await;
+        let target = target(kind, metadata);
+        let concerned = self.context.managed.set(target.clone(), metadata);
+        request_concerned(&self.context, &self.requests, &target, &concerned).await;
     }
 }
 

@@ -163,7 +163,7 @@ async fn labels_and_annotations_travel_by_the_allow_list_only(scene: &Scene) -> 
     let shop = Shop::open(scene).await?;
     shop.set("db", "kwcanary")?;
     let metadata = "{labels: {team: shop, app.kubernetes.io/part-of: web, argocd.argoproj.io/instance: all}, \
-                    annotations: {note: x, secret-note: y}}";
+                    annotations: {note: noted, secret-note: hidden}}";
     shop.akvs_of("db", "db", "secret", OUTPUT, metadata).await?;
     shop.until_ready("db", "True", "Synced").await?;
     let written = shop.metadata("out").await?;
