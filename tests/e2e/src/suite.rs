@@ -1,4 +1,4 @@
-//! The tests. One file a subject; a test is an async function whose name is a sentence, listed in its file's [`tests!`].
+//! The tests. One file a subject; a test is an async function whose name is a sentence, listed in its file's `tests!`.
 
 use futures::future::LocalBoxFuture;
 use libtest_mimic::Trial;

@@ -20,9 +20,7 @@ tests![
     a_token_for_another_audience_is_refused,
     a_token_that_is_bound_to_no_pod_is_refused,
     a_token_that_was_altered_is_refused,
-    a_deleted_pods_token_is_refused_within_90_seconds,
-    a_token_of_a_pods_predecessor_is_refused,
-    a_deleted_service_accounts_token_is_refused,
+    a_token_of_what_is_gone_is_refused_within_90_seconds,
 ];
 
 /// A namespace that may read `db` of `acme`, the broker, and a pod whose token has just read it.
@@ -68,7 +66,13 @@ async fn a_token_that_was_altered_is_refused(scene: &Scene) -> anyhow::Result<()
     Ok(())
 }
 
-async fn a_deleted_pods_token_is_refused_within_90_seconds(scene: &Scene) -> anyhow::Result<()> {
+/// All at once: each waits until the broker and the API server have forgotten their last verdict.
+async fn a_token_of_what_is_gone_is_refused_within_90_seconds(scene: &Scene) -> anyhow::Result<()> {
+    let waits = tokio::try_join!(deleted_pod(scene), predecessor(scene), deleted_service_account(scene));
+    waits.map(drop)
+}
+
+async fn deleted_pod(scene: &Scene) -> anyhow::Result<()> {
     let (namespace, broker, _, token) = shop(scene, "tokens-deleted").await?;
     pods::delete(scene.client(), &namespace, "checkout").await?;
     until_refused(&broker, &token, "a deleted pod's token").await?;
@@ -77,7 +81,7 @@ async fn a_deleted_pods_token_is_refused_within_90_seconds(scene: &Scene) -> any
     Ok(())
 }
 
-async fn a_token_of_a_pods_predecessor_is_refused(scene: &Scene) -> anyhow::Result<()> {
+async fn predecessor(scene: &Scene) -> anyhow::Result<()> {
     let (namespace, broker, _, old) = shop(scene, "tokens-predecessor").await?;
     pods::delete(scene.client(), &namespace, "checkout").await?;
     let (_, new) = scene.pod(&namespace, "checkout").await?;
@@ -87,11 +91,10 @@ async fn a_token_of_a_pods_predecessor_is_refused(scene: &Scene) -> anyhow::Resu
     Ok(())
 }
 
-async fn a_deleted_service_accounts_token_is_refused(scene: &Scene) -> anyhow::Result<()> {
+async fn deleted_service_account(scene: &Scene) -> anyhow::Result<()> {
     let (namespace, broker, ..) = shop(scene, "tokens-account").await?;
-    scene
-        .apply(&format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: till, namespace: {namespace}}}"))
-        .await?;
+    let text = format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: till, namespace: {namespace}}}");
+    scene.apply(&text).await?;
     let pod = pods::create(scene.client(), &namespace, "till", "till").await?;
     let token = tokens::of_pod(scene.client(), &pod).await?;
     ensure!(broker.resolve(&token, &["db"]).await.is_ok(), "the token is good");
