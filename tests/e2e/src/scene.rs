@@ -168,16 +168,6 @@ impl Scene {
         Ok((pod, token))
     }
 
-    /// Until no namespace of an earlier test is on its way out: the API server counts what is deleted with it.
-    pub async fn until_no_namespace_ends(&self) -> anyhow::Result<()> {
-        let namespaces: Api<Namespace> = Api::all(self.client().clone());
-        let ended = async || {
-            let all = namespaces.list_metadata(&ListParams::default()).await?.items;
-            Ok(all.iter().all(|namespace| namespace.metadata.deletion_timestamp.is_none()))
-        };
-        until_true("the end of other tests' namespaces", SOON * 4, ended).await
-    }
-
     /// A number that this test has not had yet.
     pub fn next(&self) -> u32 {
         self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
