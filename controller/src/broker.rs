@@ -40,6 +40,8 @@ pub struct Fetched {
     pub version: String,
     /// Its expiry.
     pub expires: Option<Time>,
+    /// The generation of the spec that was rendered: it may be a newer one than was asked for.
+    pub generation: i64,
 }
 
 /// What is known of one secret without asking a vault.
@@ -97,6 +99,7 @@ fn fetched(answer: FetchResponse) -> Fetched {
         config_map: answer.config_map.map(config_map),
         version: answer.version,
         expires: answer.expires.and_then(time),
+        generation: answer.generation,
     }
 }
 

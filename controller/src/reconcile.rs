@@ -92,7 +92,7 @@ pub(crate) enum LookError {
     /// Everything together took too long.
     #[error("it took longer than {DEADLINE:?}; it is tried again")]
     Late,
-    /// The secret was deleted or made anew meanwhile: there will be another look, or none.
+    /// The secret was deleted, changed or made anew meanwhile: there will be another look, or none.
     #[error("it was replaced meanwhile")]
     Replaced,
 }
@@ -132,6 +132,10 @@ async fn look(akvs: &Akvs, context: &Context) -> Result<(Outcome, Vec<(Target, S
     let (outcome, written) = if akvs.has_output() {
         let fetched =
             context.broker.fetch(akvs).await.map_err(|status| LookError::Broker(broker::of_status(&status)))?;
+        // What was rendered for a newer spec does not fit the one known here: that one's own look comes.
+        if fetched.generation != akvs.generation() {
+            return Err(LookError::Replaced);
+        }
         let (version, expires) = (fetched.version.clone(), fetched.expires.clone());
         let mut written = Vec::new();
         for desired in desired::desired(akvs, fetched, &context.propagation) {
