@@ -28,10 +28,10 @@ struct World {
 }
 
 impl World {
-    /// A broker that has read nothing yet: the API server keeps `AzureKeyVault`s back.
+    /// A broker that has read nothing yet: the API server keeps its lists back.
     async fn start() -> Self {
         let api = ApiServer::start().await.unwrap();
-        api.hold_vaults();
+        Resource::LISTED.map(|resource| api.hold(resource));
         let config = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(config.path(), api.kubeconfig("keyward")).unwrap();
         let mut plan = plan("");
