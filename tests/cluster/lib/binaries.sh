@@ -30,6 +30,7 @@ binaries() {
   flock 9 # somebody else may be building the same
   if ! binaries_built; then
     local part started=$SECONDS
+    rm -rf "$CACHE"/part.* # of a build that was killed: whoever builds holds the lock
     part=$(mktemp -d "$CACHE/part.XXXXXX")
     say "building Kubernetes, etcd, CoreDNS and helm into $BIN"
     say 'about ten minutes on two processors, once; later runs and other clones use the same'

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`cluster`] | the script of `tests/cluster`, called |
-//! | [`bench`] | what syncing costs, measured instead of tested |
+//! | [`mod@bench`] | what syncing costs, measured instead of tested |
 //! | [`suite`] | the tests, one file a subject |
 //! | [`scene`] | what one test is given: the API server, the stand, and an end that takes away what it made |
 //! | [`stand`] | what all tests share: emulator, charts, broker, controllers |

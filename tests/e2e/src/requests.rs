@@ -92,6 +92,8 @@ pub struct Audited {
     pub name: String,
     /// HTTP status of the answer.
     pub code: u16,
+    /// Whether the rules allow it. An allowed request may be answered 403 all the same, as in a namespace that ends.
+    pub allowed: bool,
 }
 
 impl Audited {
@@ -151,6 +153,14 @@ fn parse(line: &str) -> anyhow::Result<Audited> {
         object_ref: Object,
         #[serde(default)]
         response_status: Status,
+        #[serde(default)]
+        annotations: Annotations,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Annotations {
+        #[serde(rename = "authorization.k8s.io/decision")]
+        decision: String,
     }
     #[derive(Deserialize)]
     struct User {
@@ -169,7 +179,7 @@ fn parse(line: &str) -> anyhow::Result<Audited> {
     struct Status {
         code: u16,
     }
-    let Line { verb, user, object_ref: object, response_status } =
+    let Line { verb, user, object_ref: object, response_status, annotations } =
         serde_json::from_str(line).context("a line of the audit log")?;
     let account = user.username.rsplit(':').next().unwrap_or_default().to_owned();
     let slash = if object.subresource.is_empty() { "" } else { "/" };
@@ -180,6 +190,7 @@ fn parse(line: &str) -> anyhow::Result<Audited> {
         namespace: object.namespace,
         name: object.name,
         code: response_status.code,
+        allowed: annotations.decision != "forbid",
     })
 }
 
@@ -226,10 +237,10 @@ apiserver_request_total{code="200",component="apiserver",dry_run="",group="",res
     fn a_line_of_the_audit_log_tells_who_asked_what() {
         let line = r#"{"verb":"patch","user":{"username":"system:serviceaccount:keyward:keyward-controller"},
             "objectRef":{"resource":"azurekeyvaultsecrets","subresource":"status","namespace":"shop","name":"db"},
-            "responseStatus":{"metadata":{},"code":403}}"#;
+            "responseStatus":{"metadata":{},"code":403},"annotations":{"authorization.k8s.io/decision":"forbid"}}"#;
         let audited = parse(line).unwrap();
         assert_eq!((audited.account.as_str(), audited.code), ("keyward-controller", 403));
         assert_eq!(audited.resource, "azurekeyvaultsecrets/status");
-        assert!(audited.is_write());
+        assert!(audited.is_write() && !audited.allowed);
     }
 }

@@ -11,8 +11,8 @@ use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use keyward_tests::programs::Programs;
 use kube::{
-    Api, Client, ResourceExt as _,
-    api::{DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams},
+    Api, Client, ResourceExt,
+    api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     core::TypeMeta,
     discovery::Scope,
 };
@@ -25,7 +25,7 @@ use crate::{
     requests::Audit,
     stand::{Stand, admits},
     tokens,
-    wait::{SOON, until_true},
+    wait::{Look, SOON, until, until_true},
 };
 
 /// What all tests share.
@@ -171,6 +171,18 @@ impl Scene {
     /// A number that this test has not had yet.
     pub fn next(&self) -> u32 {
         self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Returns once no namespace of an earlier test is being emptied: the API server counts that too.
+    pub async fn until_no_namespace_ends(&self) -> anyhow::Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client().clone());
+        let look = async || {
+            let all = namespaces.list(&ListParams::default()).await?;
+            let ending: Vec<_> =
+                all.iter().filter(|one| one.metadata.deletion_timestamp.is_some()).map(ResourceExt::name_any).collect();
+            Ok(if ending.is_empty() { Look::Found(()) } else { Look::NotYet(ending) })
+        };
+        until("the end of earlier namespaces", 2 * SOON, look).await
     }
 
     fn remember(&self, object: DynamicObject) {

@@ -116,6 +116,7 @@ async fn verify(scene: &Scene, namespace: &str) -> anyhow::Result<()> {
 
 /// Writes of resources that the controller has to do with, while every vault is compared three times.
 async fn idle_writes(scene: &Scene, stand: &Stand) -> anyhow::Result<u64> {
+    scene.until_no_namespace_ends().await?;
     let before = Counted::now(scene.client()).await?;
     for _ in 0..3 {
         stand.refresh_as_operator().await?;

@@ -35,6 +35,7 @@ async fn nothing_is_written_while_nothing_changes(scene: &Scene) -> anyhow::Resu
         shop.until_ready(&format!("s{number}"), "True", "Synced").await?;
     }
     shop.settle().await?;
+    scene.until_no_namespace_ends().await?;
     let begun = shop.stand.polls(VAULT).await?;
     let before = Counted::now(scene.client()).await?;
     until_true("three polls", SOON, async || Ok(shop.stand.polls(VAULT).await? >= begun + 4)).await?;
