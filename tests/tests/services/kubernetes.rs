@@ -203,6 +203,28 @@ async fn an_api_server_that_is_gone_takes_nothing_from_who_was_reviewed_and_give
 }
 
 #[tokio::test]
+async fn the_admin_port_tells_how_the_api_server_is_heard() {
+    let world = World::with(&secret("db", "db", "")).await;
+    world.resolved(&world.pod("web-1"), "db").await.unwrap();
+    let refused = world.stand.emulator.projected_token(&ProjectedToken::for_pod("shop", "web", "nobody")).unwrap();
+    world.resolved(&refused, "db").await.unwrap_err();
+    let metrics = reqwest::get(format!("http://{}/metrics", world.stand.admin)).await.unwrap().text().await.unwrap();
+    let watched = ["azurekeyvaultsecrets.spv.no", "azurekeyvaults.keyward.dev", "namespaces"];
+    let healthy = watched.map(|watched| format!(r#"keyward_watch_healthy{{watched="{watched}"}} 1.0"#));
+    let others = [
+        r#"keyward_watch_failures_total{watched="namespaces"} 0"#,
+        r#"keyward_reviews_total{of="pods",outcome="accepted"} 1"#,
+        r#"keyward_reviews_total{of="pods",outcome="refused"} 1"#,
+        r#"keyward_reviews_total{of="operators",outcome="failed"} 0"#,
+        "keyward_secrets 1.0",
+    ];
+    for line in healthy.iter().map(String::as_str).chain(others) {
+        assert!(metrics.lines().any(|metric| metric == line), "{line} is not among\n{metrics}");
+    }
+    assert!(metrics.contains("\nkeyward_snapshots_total "), "{metrics}");
+}
+
+#[tokio::test]
 async fn an_operator_comes_by_token_where_the_cluster_s_rules_let_its_user() {
     let world = World::with(&secret("db", "db", "")).await;
     let token = world.operator();
