@@ -42,7 +42,8 @@ struct State {
     reviews: Reviews,
     requests: Vec<Asked>,
     down: bool,
-    held: bool,
+    /// Whose lists are kept back.
+    held: Vec<Resource>,
     /// A watch that began under an earlier number ends.
     watches: u64,
 }
@@ -161,14 +162,14 @@ impl ApiServer {
         self.shared.change(|state| state.down = false);
     }
 
-    /// Answers lists of `AzureKeyVault`s only after [`Self::release`].
-    pub fn hold_vaults(&self) {
-        self.shared.change(|state| state.held = true);
+    /// Answers lists of this kind only after [`Self::release`].
+    pub fn hold(&self, resource: Resource) {
+        self.shared.change(|state| state.held.push(resource));
     }
 
-    /// Answers lists of `AzureKeyVault`s again.
+    /// Answers all lists again.
     pub fn release(&self) {
-        self.shared.change(|state| state.held = false);
+        self.shared.change(|state| state.held.clear());
     }
 
     /// What a review says of `token`.

@@ -10,7 +10,11 @@ mod methods;
 
 use std::collections::BTreeSet;
 
-use keyward_tests::stand::{Plan, Stand};
+use keyward_tests::{
+    api::{ApiServer, TokenStatus},
+    stand::{Plan, Stand},
+    vault::ProjectedToken,
+};
 use tonic::Code;
 
 use callers::{Caller, Callers};
@@ -30,7 +34,15 @@ const ALLOWED: [(&str, &[Caller]); 11] = [
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &Caller::OF_THIS_AUTHORITY),
 ];
 
+/// What an operator's token opens beside what is open to anyone, where there is an API server to ask.
+const BY_OPERATOR_TOKEN: [&str; 3] =
+    ["/keyward.v1.Cache/Status", "/keyward.v1.Cache/Refresh", "/keyward.v1.Cache/Explain"];
+
 async fn stand() -> Stand {
+    Stand::start(plan()).await.unwrap()
+}
+
+fn plan() -> Plan {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let objects = "vaults: {acme: {secrets: {db: {value: kwcanary-db}}}}\n\
                    identities:\n  - clientId: 22222222-2222-2222-2222-222222222222\n    \
@@ -48,6 +60,19 @@ metadata: {name: db, namespace: shop}
 spec: {vault: {name: acme, object: {name: db, type: secret}}, output: {secret: {name: db, dataKey: value}}}
 ";
     plan.manifests.insert("all.yaml".to_owned(), manifests.to_owned());
+    plan
+}
+
+/// The same manifests and tokens, which an API server is asked about.
+async fn stand_beside(api: &ApiServer) -> Stand {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(config.path(), api.kubeconfig("keyward")).unwrap();
+    let mut plan = plan();
+    plan.without.extend(["KEYWARD_JWKS_ISSUER", "KEYWARD_JWKS_CA_FILE"].map(str::to_owned));
+    plan.broker_environment.extend([
+        ("KEYWARD_AUTHN".to_owned(), "token-review".to_owned()),
+        ("KUBECONFIG".to_owned(), config.path().display().to_string()),
+    ]);
     Stand::start(plan).await.unwrap()
 }
 
@@ -74,6 +99,27 @@ async fn exactly_the_allowed_cells_pass() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn an_operator_s_token_opens_the_cache_and_nothing_else_and_a_pod_s_does_not() {
+    let api = ApiServer::start().await.unwrap();
+    let stand = stand_beside(&api).await;
+    let callers = Callers::new(&stand);
+    let operator = stand.emulator.projected_token(&ProjectedToken::unbound("ops", "oncall")).unwrap();
+    api.review(&operator, TokenStatus::of_service_account("ops", "oncall"));
+    api.review(&callers.token, TokenStatus::of_pod("shop", "checkout", "checkout-1", callers::POD_UID));
+    for verb in ["get", "update"] {
+        api.allow("system:serviceaccount:ops:oncall", verb);
+    }
+    for path in methods::described() {
+        let anyone = ALLOWED.iter().any(|(named, who)| *named == path && who.contains(&Caller::Nobody));
+        let (cache, pods) = (BY_OPERATOR_TOKEN.contains(&path.as_str()), path == "/keyward.v1.Secrets/Resolve");
+        let expected = |opens: bool| if anyone || opens { Code::Ok } else { Code::Unauthenticated };
+        assert_eq!(callers.call_bearing(&operator, &path).await, expected(cache), "{path}");
+        let of_a_pod = if cache { Code::PermissionDenied } else { expected(pods) };
+        assert_eq!(callers.call_bearing(&callers.token, &path).await, of_a_pod, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ mod bounds;
 mod cancelled;
 #[path = "services/ending.rs"]
 mod ending;
+#[path = "services/kubernetes.rs"]
+mod kubernetes;
 #[path = "services/operator.rs"]
 mod operator;
 #[path = "services/support.rs"]

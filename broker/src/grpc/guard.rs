@@ -29,9 +29,9 @@ use crate::{
     rate::{Limiter, Rate},
 };
 
-/// Requests of one role's certificate: room for a controller that has just started, and an end to one that is caught in
-/// a loop.
-const RATE_OF_A_ROLE: Rate = Rate { per_second: 200, burst: 1_000 };
+/// Requests of one role's certificate: room for a controller that has just started with thousands of secrets, and an end to
+/// one that is caught in a loop.
+const RATE_OF_A_ROLE: Rate = Rate { per_second: 500, burst: 2_000 };
 
 /// SHA-256 of a certificate, or of an operator's name.
 type Fingerprint = [u8; 32];

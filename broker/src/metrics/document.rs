@@ -13,6 +13,8 @@ const HEAD: &str = "# Metrics of the broker\n\n\
     Labels are bounded: `vault` by the vaults that are open (at most 1,000; a vault that is closed takes its series along), \
     `identity` by the identities they are read as, every other label by a fixed list. No label holds a name that a tenant \
     chooses freely, except the vaults' own under `--access-default allow`.\n\n\
+    `keyward_watch_…` and `keyward_snapshots_total` are there with `--source kubernetes`, `keyward_reviews_total` with \
+    `--authn token-review`.\n\n\
     | metric | type | labels | meaning |\n|---|---|---|---|\n";
 
 /// The document.

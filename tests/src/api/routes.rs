@@ -56,11 +56,10 @@ async fn collection(shared: Arc<Shared>, resource: Resource, parameters: &HashMa
     if parameters.get("watch").is_some_and(|watch| watch == "true") {
         return watched(shared, resource, number("resourceVersion").unwrap_or_default());
     }
-    if resource == super::VAULTS {
-        let mut moved = shared.moved.subscribe();
-        while shared.state().held {
-            let _ = moved.changed().await;
-        }
+    let mut moved = shared.moved.subscribe();
+    while shared.state().held.contains(&resource) {
+        // The sender lives as long as `shared`.
+        let _ = moved.changed().await;
     }
     let [skip, limit] = [("continue", 0), ("limit", usize::MAX)]
         .map(|(name, default)| number(name).map_or(default, |number| usize::try_from(number).unwrap_or(usize::MAX)));

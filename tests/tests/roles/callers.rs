@@ -21,6 +21,9 @@ use raw::RawCodec;
 #[path = "raw.rs"]
 mod raw;
 
+/// UID of the pod whose token it is.
+pub(crate) const POD_UID: &str = "3f1c2d8e-0000-4000-8000-000000000001";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
     Nobody,
@@ -78,7 +81,8 @@ impl Caller {
 pub(crate) struct Callers {
     ca_pem: String,
     url: String,
-    token: String,
+    /// A pod's.
+    pub(crate) token: String,
     certificates: HashMap<Caller, Issued>,
 }
 
@@ -105,6 +109,7 @@ impl Callers {
             (Caller::OtherAuthority, stranger.issue_role("operator", TRUST_DOMAIN).unwrap()),
         ]);
         let token = ProjectedToken::for_pod("shop", "checkout", "checkout-1");
+        let token = ProjectedToken { pod_uid: Some(POD_UID.to_owned()), ..token };
         let token = stand.emulator.projected_token(&token).unwrap();
         Self { ca_pem: ca.cert_pem(), url: stand.broker_url(), token, certificates }
     }
@@ -124,13 +129,22 @@ impl Callers {
         self.try_call(caller, path, caller == Caller::TokenOnly).await
     }
 
+    /// How the call is answered of one who shows a token and no certificate.
+    pub(crate) async fn call_bearing(&self, token: &str, path: &str) -> Code {
+        code(self.ask(Caller::Nobody, path, Some(token)).await)
+    }
+
     async fn try_call(&self, caller: Caller, path: &str, with_token: bool) -> Result<(), Status> {
+        self.ask(caller, path, with_token.then_some(self.token.as_str())).await
+    }
+
+    async fn ask(&self, caller: Caller, path: &str, token: Option<&str>) -> Result<(), Status> {
         let channel = self.channel(caller).await?;
         let mut client = Grpc::new(channel);
         client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         let mut request = Request::new(tokio_stream::once(methods::request(path)));
-        if with_token {
-            request.metadata_mut().insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
+        if let Some(token) = token {
+            request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
         // Every kind of method is a streaming one on the wire; one message each way is enough to know.
         let path: PathAndQuery = path.parse().unwrap();

@@ -86,7 +86,7 @@ fn object_of(snapshot: &Snapshot, name: &str) -> Option<String> {
 #[tokio::test]
 async fn nothing_is_said_before_all_was_listed_page_by_page() {
     let api = ApiServer::start().await.unwrap();
-    api.hold_vaults();
+    api.hold(VAULTS);
     api.apply(VAULTS, ACME);
     for n in 0..600 {
         api.put(SECRETS, secret(&format!("s{n}"), "db"));
