@@ -27,6 +27,8 @@ use crate::{
 
 /// For a connection to the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the API server lets a watch live (kube asks for 290 s).
+const READ_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often the file with the log level is looked at.
 const RELOAD_EVERY: Duration = Duration::from_secs(10);
 
@@ -91,8 +93,8 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
         selector: args.selector.clone(),
         restart_window: args.restart_on_change.then_some(args.restart_window),
         identity: lease.identity.clone(),
-        // A leader that lost its lease has a third of it left to end its work.
-        drain: args.drain.min(args.lease_duration / 4),
+        drain: args.drain,
+        lease_duration: args.lease_duration,
         leading,
         watch,
     };
@@ -120,6 +122,10 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
 async fn client() -> Result<Client, StartError> {
     let mut config = kube::Config::infer().await?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    // A watch is silent for as long as this at most; single requests have deadlines of their own. What fails is tried again
+    // by whoever asked, who knows how urgent it is.
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.default_retry = false;
     Ok(Client::try_from(config)?)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use keyward_types::SecretBytes;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
@@ -59,6 +60,16 @@ pub fn targets(akvs: &Akvs) -> Vec<Target> {
     secret.into_iter().chain(config_map).collect()
 }
 
+/// Whether `akvs` asks for `target` now.
+pub fn wants(akvs: &Akvs, target: &Target) -> bool {
+    let output = akvs.spec.as_ref().ok().and_then(|spec| spec.output.as_ref());
+    let name = output.and_then(|output| match target.kind {
+        TargetKind::Secret => output.secret.as_ref().map(|secret| &secret.name),
+        TargetKind::ConfigMap => output.config_map.as_ref().map(|config_map| &config_map.name),
+    });
+    akvs.namespace() == target.namespace && name == Some(&target.name)
+}
+
 /// What each of them should be, given the data.
 pub fn desired(akvs: &Akvs, fetched: Fetched, propagation: &Propagation) -> Vec<Desired> {
     let mut labels = Propagation::chosen(&propagation.labels, akvs.metadata.labels.as_ref());
@@ -102,33 +113,26 @@ struct ApplyMetadata<'a> {
     labels: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
-    owner_references: [OwnerReference<'a>; 1],
+    owner_references: [OwnerReference; 1],
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OwnerReference<'a> {
-    api_version: String,
-    kind: &'static str,
-    name: &'a str,
-    uid: &'a str,
-    controller: bool,
-    block_owner_deletion: bool,
+/// What `akvs` is named by among the owners of what is written for it.
+pub(crate) fn owner_reference(akvs: &Akvs) -> OwnerReference {
+    OwnerReference {
+        api_version: format!("{}/{VERSION}", keyward_crds::akvs::GROUP),
+        kind: keyward_crds::akvs::KIND.to_owned(),
+        name: akvs.name().to_owned(),
+        uid: akvs.uid().to_owned(),
+        // Several may own one object, and only one of an object's owners may be its controller.
+        controller: Some(false),
+        block_owner_deletion: Some(true),
+    }
 }
 
 impl<'a> Apply<'a> {
     /// `resource_version` is the one that was looked at; with it, anything newer is left as it is.
     pub fn new(owner: &'a Akvs, desired: &'a Desired, resource_version: Option<&'a str>) -> Self {
         let Target { kind, namespace, name } = &desired.target;
-        let owner = OwnerReference {
-            api_version: format!("{}/{VERSION}", keyward_crds::akvs::GROUP),
-            kind: keyward_crds::akvs::KIND,
-            name: owner.name(),
-            uid: owner.uid(),
-            // Several may own one object, and only one of an object's owners may be its controller.
-            controller: false,
-            block_owner_deletion: true,
-        };
         Self {
             api_version: "v1",
             kind: kind.as_str(),
@@ -138,18 +142,24 @@ impl<'a> Apply<'a> {
                 resource_version,
                 labels: &desired.labels,
                 annotations: &desired.annotations,
-                owner_references: [owner],
+                owner_references: [owner_reference(owner)],
             },
             secret_type: desired.secret_type.as_deref(),
-            data: Data { kind: *kind, data: &desired.data },
+            data: Data::new(*kind, desired.data.iter().map(|(key, value)| (key.as_str(), value))),
         }
     }
 }
 
 /// `data`, written as the kind has it.
-struct Data<'a> {
+pub(crate) struct Data<'a> {
     kind: TargetKind,
-    data: &'a BTreeMap<String, SecretBytes>,
+    data: Vec<(&'a str, &'a SecretBytes)>,
+}
+
+impl<'a> Data<'a> {
+    pub(crate) fn new(kind: TargetKind, data: impl Iterator<Item = (&'a str, &'a SecretBytes)>) -> Self {
+        Self { kind, data: data.collect() }
+    }
 }
 
 impl Serialize for Data<'_> {
@@ -157,7 +167,7 @@ impl Serialize for Data<'_> {
         use base64::{display::Base64Display, engine::general_purpose::STANDARD};
 
         let mut map = serializer.serialize_map(Some(self.data.len()))?;
-        for (key, value) in self.data {
+        for (key, value) in &self.data {
             map.serialize_key(key)?;
             match self.kind {
                 TargetKind::Secret => map.serialize_value(&Shown(&Base64Display::new(value.expose(), &STANDARD)))?,

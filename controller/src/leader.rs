@@ -10,14 +10,15 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::PostParams};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::lease::{Seen, Step};
 
-/// How often a holder renews, and others look.
-const RETRY: Duration = Duration::from_secs(2);
-/// For one request to the API server.
+/// For one look at the lease.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which lease, and how long it lasts.
@@ -54,7 +55,8 @@ impl Election {
         let mut renewed: Option<Instant> = None;
         loop {
             let asked = Instant::now();
-            match tokio::time::timeout(TIMEOUT, self.attempt(&mut seen)).await {
+            let until = self.end_of(renewed).map_or(asked + TIMEOUT, |end| end.min(asked + TIMEOUT));
+            match timeout_at(until, self.attempt(&mut seen)).await {
                 Ok(Ok(true)) => renewed = Some(asked),
                 Ok(Ok(false)) => renewed = None,
                 Ok(Err(error)) => {
@@ -62,10 +64,14 @@ impl Election {
                 }
                 Err(_) => tracing::warn!(lease = self.config.name, "the API server does not answer about the lease"),
             }
-            self.say(renewed.is_some_and(|renewed| renewed.elapsed() < self.holds_for()));
-            let wait = RETRY.mul_f64(0.9 + 0.2 * fastrand::f64());
-            if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            let end = self.end_of(renewed);
+            self.say(end.is_some_and(|end| Instant::now() < end));
+            let next = Instant::now() + self.pause();
+            if shutdown.run_until_cancelled(sleep_until(end.map_or(next, |end| end.min(next)))).await.is_none() {
                 break;
+            }
+            if end.is_some_and(|end| Instant::now() >= end) {
+                self.say(false);
             }
         }
         self.say(false);
@@ -75,9 +81,14 @@ impl Election {
         }
     }
 
-    /// A leader that has not renewed for so long stops: two thirds of the lease, the rest being for its work to end.
-    fn holds_for(&self) -> Duration {
-        self.config.duration.mul_f64(2.0 / 3.0)
+    /// When a leader that renewed then stops: after two thirds of the lease, the rest being for its work to end.
+    fn end_of(&self, renewed: Option<Instant>) -> Option<Instant> {
+        renewed.map(|renewed| renewed + self.config.duration.mul_f64(2.0 / 3.0))
+    }
+
+    /// How often a holder renews, and others look: several times in a lease.
+    fn pause(&self) -> Duration {
+        self.config.duration.mul_f64(0.12 + 0.03 * fastrand::f64())
     }
 
     fn say(&self, leads: bool) {

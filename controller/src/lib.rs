@@ -12,6 +12,7 @@
 //! | [`fields`] | `managedFields` → who owns what of an object | none: pure |
 //! | [`mod@plan`] | there should be, there is → what to do, or why not | none: pure |
 //! | [`objects`] | reading and writing Secrets and `ConfigMap`s | API server |
+//! | [`own`], [`mod@recreate`] | an apply that is its secret's alone; an object made anew | API server |
 //! | [`managed`] | every object that carries our label: who has a part in it | none: pure |
 //! | [`release`] | giving up what a secret no longer asks for | API server |
 //! | [`status`] | what became of it → conditions and event | none: pure |
@@ -30,9 +31,11 @@ pub mod leader;
 pub mod managed;
 pub mod metrics;
 pub mod objects;
+pub mod own;
 pub mod plan;
 pub mod queue;
 pub mod reconcile;
+pub mod recreate;
 pub mod release;
 pub mod restart;
 pub mod status;

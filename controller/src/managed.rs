@@ -61,16 +61,24 @@ impl Managed {
         self.read().objects.get(target).map(|object| object.resource_version.clone())
     }
 
-    /// What the `AzureKeyVaultSecret` with this UID owns something of.
-    pub fn held_by(&self, uid: &str) -> Vec<Target> {
-        self.read().by_holder.get(uid).into_iter().flatten().cloned().collect()
+    /// What the `AzureKeyVaultSecret` with this UID owns something of in its own namespace. What names it elsewhere is a
+    /// copy, or somebody's trick.
+    pub fn held_by(&self, uid: &str, namespace: &str) -> Vec<Target> {
+        let index = self.read();
+        let held = index.by_holder.get(uid).into_iter().flatten();
+        held.filter(|target| target.namespace == namespace).cloned().collect()
     }
 
-    /// Objects that somebody owns something of whom `exists` does not know, with their UIDs.
-    pub fn held_by_the_vanished(&self, exists: impl Fn(&str) -> bool) -> Vec<(String, Target)> {
+    /// What it shares with others: what is its alone is left to the garbage collector.
+    pub fn shared_by(&self, uid: &str) -> Vec<Target> {
         let index = self.read();
-        let vanished = index.by_holder.iter().filter(|(uid, _)| !exists(uid));
-        vanished.flat_map(|(uid, targets)| targets.iter().map(|target| (uid.clone(), target.clone()))).collect()
+        let is_shared = |target: &&Target| index.objects.get(*target).is_some_and(|object| object.holders.len() > 1);
+        index.by_holder.get(uid).into_iter().flatten().filter(is_shared).cloned().collect()
+    }
+
+    /// Those who own something of an object and whom `exists` does not know.
+    pub fn vanished(&self, exists: impl Fn(&str) -> bool) -> Vec<String> {
+        self.read().by_holder.keys().filter(|uid| !exists(uid)).cloned().collect()
     }
 
     /// How many there are.
@@ -167,10 +175,10 @@ mod tests {
         let both = BTreeSet::from([ONE.to_owned(), TWO.to_owned()]);
         assert_eq!(managed.set(target("a"), &metadata("2", &[TWO])), both);
         assert_eq!(managed.resource_version(&target("a")).as_deref(), Some("2"));
-        assert!(managed.held_by(ONE).is_empty());
-        assert_eq!(managed.held_by(TWO), [target("a")]);
+        assert!(managed.held_by(ONE, "shop").is_empty());
+        assert_eq!(managed.held_by(TWO, "shop"), [target("a")]);
         assert_eq!(managed.remove(&target("a")), BTreeSet::from([TWO.to_owned()]));
-        assert!(managed.is_empty() && managed.held_by(TWO).is_empty());
+        assert!(managed.is_empty() && managed.held_by(TWO, "shop").is_empty());
     }
 
     #[test]
@@ -182,13 +190,16 @@ mod tests {
         managed.set(config_map.clone(), &metadata("1", &[ONE]));
         managed.retain(TargetKind::Secret, &HashSet::from([target("b")]));
         assert_eq!(managed.resource_version(&target("a")), None);
-        assert_eq!(managed.held_by(ONE), [config_map]);
+        assert_eq!(managed.held_by(ONE, "shop"), [config_map]);
     }
 
     #[test]
     fn the_vanished_are_those_whom_nobody_knows() {
         let managed = Managed::default();
         managed.set(target("a"), &metadata("1", &[ONE, TWO]));
-        assert_eq!(managed.held_by_the_vanished(|uid| uid == TWO), [(ONE.to_owned(), target("a"))]);
+        managed.set(target("b"), &metadata("1", &[ONE]));
+        assert_eq!(managed.vanished(|uid| uid == TWO), [ONE.to_owned()]);
+        assert_eq!(managed.shared_by(ONE), [target("a")], "what is its alone is collected");
+        assert!(managed.held_by(ONE, "bank").is_empty(), "another namespace is none of its business");
     }
 }

@@ -12,7 +12,7 @@ use prometheus_client::{
 };
 
 pub use self::state::State;
-use crate::{restart::WorkloadKind, target::TargetKind};
+use crate::restart::WorkloadKind;
 
 /// What every name begins with.
 pub const PREFIX: &str = "keyward";
@@ -60,7 +60,7 @@ impl Metrics {
         registry.register("sync_duration_seconds", help, metrics.looks.clone());
         let help = "Looks that did not end well, by the reason of the condition";
         registry.register("sync_failures", help, metrics.failures.clone());
-        let help = "Writes to the API server, by kind and verb";
+        let help = "Writes of outputs, statuses and workloads that the API server took, by kind and verb";
         registry.register("object_writes", help, metrics.writes.clone());
         registry.register("restarts", "Workloads rolled because a version changed, by kind", metrics.restarts.clone());
         let help = "Times that all AzureKeyVaultSecrets were listed anew";
@@ -79,13 +79,8 @@ impl Metrics {
     }
 
     /// An object was written.
-    pub fn wrote(&self, kind: TargetKind, verb: &'static str) {
-        self.writes.get_or_create(&WriteLabels { kind: kind.as_str(), verb }).inc();
-    }
-
-    /// A status was written.
-    pub fn wrote_status(&self) {
-        self.writes.get_or_create(&WriteLabels { kind: keyward_crds::akvs::KIND, verb: "status" }).inc();
+    pub fn wrote(&self, kind: &'static str, verb: &'static str) {
+        self.writes.get_or_create(&WriteLabels { kind, verb }).inc();
     }
 
     /// A workload was rolled.
@@ -110,7 +105,7 @@ mod tests {
         let mut registry = Registry::with_prefix(PREFIX);
         let metrics = Metrics::new(&mut registry);
         metrics.failed(Reason::Conflict);
-        metrics.wrote_status();
+        metrics.wrote("Secret", "apply");
         metrics.restarted(WorkloadKind::Deployment);
         let mut scraped = String::new();
         prometheus_client::encoding::text::encode(&mut scraped, &registry).unwrap();

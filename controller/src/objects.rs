@@ -1,18 +1,20 @@
-//! Reading and writing Secrets and `ConfigMap`s.
+//! Reading and writing Secrets and `ConfigMap`s, and whatever else may hold a value.
 //!
 //! Not by kube's typed calls: where an answer does not parse, those log all of it, values included.
+
+use std::{fmt::Display, sync::Arc};
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::{
     Client,
-    api::{DeleteParams, GetParams, Patch, PatchParams, Preconditions, Request as Path},
+    api::{DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions, Request as Path},
     client::Body,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use crate::{fields, plan::Observed, target::Target};
+use crate::{fields, metrics::Metrics, plan::Observed, target::Target};
 
 /// Above the largest object that etcd takes, with the base64 of its values.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
@@ -72,22 +74,30 @@ pub struct Written {
 #[derive(Clone)]
 pub struct Objects {
     client: Client,
+    metrics: Arc<Metrics>,
+}
+
+/// A request, what it is about, and how it is counted: reads are not.
+pub(crate) struct Call<'a> {
+    /// Kind, namespace and name.
+    pub(crate) about: &'a (dyn Display + Sync),
+    /// The kind, and what is done to it.
+    pub(crate) counted: Option<(&'static str, &'static str)>,
+    /// The request.
+    pub(crate) request: Result<Request<Vec<u8>>, kube::core::request::Error>,
 }
 
 impl Objects {
-    /// By this client.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// By this client; writes are counted.
+    pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
+        Self { client, metrics }
     }
 
     /// The object, if it exists.
     pub async fn get(&self, target: &Target) -> Result<Option<Observed>, ObjectError> {
         let request = path(target).get(&target.name, &GetParams::default());
-        match self.send(target, request).await {
-            Ok(answer) => Observed::read(target.kind, &answer).map(Some).map_err(|error| unreadable(target, &error)),
-            Err(ObjectError::Missing { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Some(answer) = self.read(&Call { about: target, counted: None, request }).await? else { return Ok(None) };
+        Observed::read(target.kind, &answer).map(Some).map_err(|error| unreadable(target, &error))
     }
 
     /// Server-side apply of `body` on behalf of `manager`.
@@ -99,18 +109,29 @@ impl Objects {
         body: &impl Serialize,
     ) -> Result<Written, ObjectError> {
         let params = PatchParams { force, field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-        self.written(target, path(target).patch(&target.name, &params, &Patch::Apply(body))).await
+        self.written(target, "apply", path(target).patch(&target.name, &params, &Patch::Apply(body))).await
     }
 
-    /// Takes everything that `manager` owns out of the object, but its type, which the API lets nobody take out.
+    /// Makes an object that must not exist.
+    pub async fn create(&self, target: &Target, manager: &str, body: &impl Serialize) -> Result<Written, ObjectError> {
+        let unreadable = |error| unreadable(target, &error);
+        let body = serde_json::to_vec(body).map_err(unreadable)?;
+        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+        self.written(target, "create", path(target).create(&params, body)).await
+    }
+
+    /// Takes everything that `manager` owns out of the object that was looked at, but its type where that is to stay: the
+    /// API lets nobody take a type out.
     pub async fn give_up(
         &self,
         target: &Target,
+        uid: &str,
         manager: &str,
         secret_type: Option<&str>,
     ) -> Result<Written, ObjectError> {
         let Target { kind, namespace, name } = target;
-        let metadata = serde_json::json!({"namespace": namespace, "name": name});
+        // The UID keeps the apply from making an object that has gone meanwhile.
+        let metadata = serde_json::json!({"namespace": namespace, "name": name, "uid": uid});
         let mut body = serde_json::json!({"apiVersion": "v1", "kind": kind.as_str(), "metadata": metadata});
         if let Some(secret_type) = secret_type {
             body["type"] = secret_type.into();
@@ -121,7 +142,7 @@ impl Objects {
     /// A JSON merge patch. It is the controller's own doing and no `AzureKeyVaultSecret`'s.
     pub async fn merge(&self, target: &Target, body: &impl Serialize) -> Result<Written, ObjectError> {
         let params = PatchParams { field_manager: Some(CONTROLLER.to_owned()), ..PatchParams::default() };
-        self.written(target, path(target).patch(&target.name, &params, &Patch::Merge(body))).await
+        self.written(target, "merge", path(target).patch(&target.name, &params, &Patch::Merge(body))).await
     }
 
     /// Deletes the object if it is still the one that was looked at.
@@ -129,15 +150,14 @@ impl Objects {
         let preconditions =
             Preconditions { uid: Some(uid.to_owned()), resource_version: Some(resource_version.to_owned()) };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.send(target, path(target).delete(&target.name, &params)).await {
-            Ok(_) | Err(ObjectError::Missing { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let counted = Some((target.kind.as_str(), "delete"));
+        self.read(&Call { about: target, counted, request: path(target).delete(&target.name, &params) }).await.map(drop)
     }
 
     async fn written(
         &self,
         target: &Target,
+        verb: &'static str,
         request: Result<Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Written, ObjectError> {
         #[derive(Deserialize)]
@@ -146,7 +166,7 @@ impl Objects {
             #[serde(rename = "data")]
             _data: Option<IgnoredAny>,
         }
-        let answer = self.send(target, request).await?;
+        let answer = self.send(&Call { about: target, counted: Some((target.kind.as_str(), verb)), request }).await?;
         let Answer { metadata, .. } = serde_json::from_slice(&answer).map_err(|error| unreadable(target, &error))?;
         Ok(Written {
             uid: metadata.uid.unwrap_or_default(),
@@ -155,18 +175,31 @@ impl Objects {
         })
     }
 
-    async fn send(
-        &self,
-        target: &Target,
-        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<Vec<u8>, ObjectError> {
-        let unavailable = |message: String| ObjectError::Unavailable { target: target.to_string(), message };
-        let request = request.map_err(|error| unavailable(error.to_string()))?;
+    /// The answer, or `None` where there is no such object.
+    pub(crate) async fn read(&self, call: &Call<'_>) -> Result<Option<Vec<u8>>, ObjectError> {
+        match self.send(call).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(ObjectError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The answer.
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Vec<u8>, ObjectError> {
+        let Call { about, counted, request } = call;
+        let unavailable = |message: String| ObjectError::Unavailable { target: about.to_string(), message };
+        let request = request.as_ref().map_err(|error| unavailable(error.to_string()))?.clone();
         let answer = self.client.send(request.map(Body::from)).await.map_err(|error| unavailable(error.to_string()))?;
         let code = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
         let body = body.map_err(|error| unavailable(error.to_string()))?.to_bytes();
-        if code.is_success() { Ok(body.into()) } else { Err(refusal(target, code, &body)) }
+        if !code.is_success() {
+            return Err(refusal(*about, code, &body));
+        }
+        if let Some((kind, verb)) = counted {
+            self.metrics.wrote(kind, verb);
+        }
+        Ok(body.into())
     }
 }
 
@@ -190,20 +223,21 @@ fn path(target: &Target) -> Path {
     Path::new(format!("/api/v1/namespaces/{}/{}", target.namespace, target.kind.plural()))
 }
 
-fn unreadable(target: &Target, error: &serde_json::Error) -> ObjectError {
+/// For an answer that makes no sense.
+pub(crate) fn unreadable(about: &dyn Display, error: &serde_json::Error) -> ObjectError {
     // Position only: the words of the parser may quote.
     let message = format!("its answer makes no sense at line {}, column {}", error.line(), error.column());
-    ObjectError::Unavailable { target: target.to_string(), message }
+    ObjectError::Unavailable { target: about.to_string(), message }
 }
 
-fn refusal(target: &Target, code: StatusCode, body: &[u8]) -> ObjectError {
+fn refusal(about: &dyn Display, code: StatusCode, body: &[u8]) -> ObjectError {
     #[derive(Deserialize)]
     struct Said {
         message: String,
     }
     let message =
         serde_json::from_slice(body).map_or_else(|_| "it gives no reason".to_owned(), |Said { message }| message);
-    let target = target.to_string();
+    let target = about.to_string();
     match code {
         StatusCode::NOT_FOUND => ObjectError::Missing { target },
         StatusCode::CONFLICT => ObjectError::Conflict { target, message },

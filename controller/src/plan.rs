@@ -53,17 +53,8 @@ pub enum Plan {
         /// UIDs of `AzureKeyVaultSecret`s that are gone: afterwards their parts are taken out.
         evict: Vec<String>,
     },
-    /// Its type is another, which the API lets nobody change: delete it and make it anew.
-    Recreate {
-        /// What is to be deleted, and no other.
-        uid: String,
-        /// As it was looked at.
-        resource_version: String,
-        /// Labels that are other people's.
-        labels: BTreeMap<String, String>,
-        /// Annotations that are other people's.
-        annotations: BTreeMap<String, String>,
-    },
+    /// Its type is another, which the API lets nobody change: delete it and make it anew, with whatever is not of this one.
+    Recreate,
     /// It is on its way out: look again when it is gone.
     Wait,
     /// Nothing may be done.
@@ -81,6 +72,17 @@ pub enum Refusal {
     NotOwned {
         /// Kind, namespace and name.
         target: String,
+    },
+    /// It holds the key already, and somebody else wrote it.
+    #[error(
+        "key `{key}` of {target} was written by somebody else; choose another key, remove it, or set the annotation \
+         keyward.dev/adopt: \"true\" to take it over"
+    )]
+    ForeignKey {
+        /// Kind, namespace and name.
+        target: String,
+        /// The key.
+        key: String,
     },
     /// Its type would have to change, and with it keys would be lost that are not ours.
     #[error(
@@ -150,7 +152,8 @@ impl Case<'_> {
         if !owned && !self.me.adopts && !joins {
             return Plan::Refuse(Refusal::NotOwned { target: self.desired.target.to_string() });
         }
-        if let Some(plan) = self.contested_key().or_else(|| self.other_type()) {
+        let refused = self.contested_key().or_else(|| self.foreign_key(owned)).or_else(|| self.other_type());
+        if let Some(plan) = refused {
             return plan;
         }
         if evict.is_empty() && self.is_as_desired() {
@@ -189,7 +192,10 @@ impl Case<'_> {
         for (uid, part, peer) in self.others() {
             let Some(key) = self.desired.data.keys().find(|key| part.data.contains(*key)) else { continue };
             let both = self.mine().is_some_and(|mine| mine.data.contains(key));
-            let older = (self.me.created, self.me.uid) < (peer.created.as_ref(), uid);
+            let older = match (self.me.created, peer.created.as_ref()) {
+                (Some(mine), Some(theirs)) if mine != theirs => mine < theirs,
+                _ => self.me.uid < uid,
+            };
             if !(both && older) {
                 let target = self.desired.target.to_string();
                 let refusal = Refusal::Key { target, key: key.clone(), other: peer.shown, give_up: both };
@@ -197,6 +203,17 @@ impl Case<'_> {
             }
         }
         None
+    }
+
+    /// A key that somebody wrote who is none of ours, in an object that this one has no part in yet.
+    fn foreign_key(&self, owned: bool) -> Option<Plan> {
+        if owned || self.me.adopts {
+            return None;
+        }
+        let is_ours = |key: &String| self.all_others().any(|(_, part)| part.data.contains(key));
+        let key = self.desired.data.keys().find(|key| self.observed.data.contains_key(*key) && !is_ours(key))?;
+        let target = self.desired.target.to_string();
+        Some(Plan::Refuse(Refusal::ForeignKey { target, key: key.clone() }))
     }
 
     /// A type that is not the one wanted.
@@ -223,7 +240,7 @@ impl Case<'_> {
         if !foreign.is_empty() {
             return Some(Plan::Refuse(Refusal::ForeignKeys { target, found, wanted, keys: foreign.join(", ") }));
         }
-        Some(self.recreate())
+        Some(Plan::Recreate)
     }
 
     /// Keys that no `AzureKeyVaultSecret` wrote.
@@ -233,20 +250,6 @@ impl Case<'_> {
                 || self.observed.parts.iter().any(|part| part.uid().is_some() && part.data.contains(*key))
         };
         self.observed.data.keys().filter(|key| !ours(key)).map(String::as_str).collect()
-    }
-
-    fn recreate(&self) -> Plan {
-        let mine = self.mine();
-        let foreign = |all: &BTreeMap<String, String>, ours: fn(&Part) -> &std::collections::BTreeSet<String>| {
-            let is_foreign = |key: &String| !mine.is_some_and(|mine| ours(mine).contains(key));
-            all.iter().filter(|(key, _)| is_foreign(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
-        };
-        Plan::Recreate {
-            uid: self.observed.uid.clone(),
-            resource_version: self.observed.resource_version.clone(),
-            labels: foreign(&self.observed.labels, |part| &part.labels),
-            annotations: foreign(&self.observed.annotations, |part| &part.annotations),
-        }
     }
 
     fn is_as_desired(&self) -> bool {

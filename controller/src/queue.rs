@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::changes::BrokerWatch;
-use self::leavings::Leaving;
+use self::leavings::Leavings;
 use crate::{
     akvs::Akvs,
     desired,
@@ -61,19 +61,20 @@ impl Work {
         let Self { context, writer, selector } = self;
         let drain = tasks.drain();
         let (requests, requested) = mpsc::channel(WAITING);
-        let (leaving, left) = mpsc::channel(WAITING);
+        let leavings = Leavings::default();
         let client = context.client.clone();
         for (name, kind) in [("Secret watch", TargetKind::Secret), ("ConfigMap watch", TargetKind::ConfigMap)] {
             let told =
-                written::Told { context: Arc::clone(&context), requests: requests.clone(), leaving: leaving.clone() };
+                written::Told { context: Arc::clone(&context), requests: requests.clone(), leavings: leavings.clone() };
             tasks.spawn(name, ending(drain.clone(), written::watch(client.clone(), kind, told)));
         }
         let api = Api::all(client);
-        let told = secrets::Told { context: Arc::clone(&context), requests: requests.clone(), leaving };
+        let told =
+            secrets::Told { context: Arc::clone(&context), requests: requests.clone(), leavings: leavings.clone() };
         tasks.spawn("AzureKeyVaultSecret watch", ending(drain.clone(), secrets::watch(api, selector, writer, told)));
         let changes = changes::follow(Arc::clone(&context), Arc::clone(watch), requests);
         tasks.spawn("broker watch", ending(drain.clone(), changes));
-        tasks.spawn("what was left", ending(drain.clone(), leavings::clear(Arc::clone(&context), left)));
+        tasks.spawn("what was left", ending(drain.clone(), leavings.clear(Arc::clone(&context))));
         tasks.spawn("looking", look(context, requested, drain));
     }
 }
@@ -108,8 +109,7 @@ fn received<T: Send>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> + Sen
 /// Asks for a look at all whom an object concerns: those with these UIDs, and those that want it and may not have got it.
 async fn request_concerned(context: &Context, requests: &Requests, target: &Target, uids: &BTreeSet<String>) {
     for akvs in context.store.state() {
-        let wants = akvs.namespace() == target.namespace && desired::targets(&akvs).contains(target);
-        if wants || uids.contains(akvs.uid()) {
+        if desired::wants(&akvs, target) || uids.contains(akvs.uid()) {
             // Nobody listens any more only when everything ends.
             let _ = requests.send(ObjectRef::from_obj(&*akvs)).await;
         }

@@ -23,10 +23,13 @@ use kube::{
 use tokio::time::timeout;
 
 pub use self::memory::Memory;
-use self::memory::Settled;
+use self::{
+    memory::{Failing, Settled},
+    report::ReportError,
+};
 use crate::{
     akvs::Akvs,
-    backoff,
+    backoff::{self, Cause},
     broker::{self, Connection, Described, Refused},
     desired::{self, Propagation},
     managed::Managed,
@@ -43,7 +46,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// For how long something that passes is not worth a condition.
 const GRACE: Duration = Duration::from_secs(30);
 /// The same, where nothing was ever written: people wait for it.
-const FIRST_GRACE: Duration = Duration::from_secs(3);
+const FIRST_GRACE: Duration = Duration::from_secs(10);
 
 /// What all looks share.
 pub struct Context {
@@ -144,7 +147,7 @@ async fn look(akvs: &Akvs, context: &Context) -> Result<(Outcome, Vec<(Target, S
         (Outcome::Admitted { version, expires }, Vec::new())
     };
     // Only now: what took its place is there.
-    for target in context.managed.held_by(akvs.uid()) {
+    for target in context.managed.held_by(akvs.uid(), akvs.namespace()) {
         if !written.iter().any(|(wanted, _)| *wanted == target) {
             release::unasked(&context.objects, &target, akvs.uid()).await?;
         }
@@ -155,41 +158,44 @@ async fn look(akvs: &Akvs, context: &Context) -> Result<(Outcome, Vec<(Target, S
 /// Tells of a failure, unless it may pass before anybody needs to know, and says when to try again.
 async fn failed(akvs: &Akvs, context: &Context, error: LookError) -> Action {
     let advised = if let LookError::Broker(refused) = &error { refused.advised } else { None };
-    let failure = failure_of(error);
-    let (failures, since) = context.memory.fail(akvs);
+    let mut failure = failure_of(error);
+    let Failing { failures, since, repeated } = context.memory.fail(akvs, &failure.code);
+    failure.repeated = repeated;
     let grace = if akvs.status.as_ref().is_some_and(crate::status::Status::is_ready) { GRACE } else { FIRST_GRACE };
-    let passing = failure.passing;
+    let cause = failure.cause;
     context.metrics.failed(failure.reason);
     tracing::debug!(secret = %shown(akvs), reason = %failure.reason, message = failure.message, failures, "not ready");
-    if !passing || since.elapsed() >= grace {
+    if cause != Cause::Passing || since.elapsed() >= grace {
         let outcome = Outcome::Failed(failure);
         if let Err(error) = report::report(akvs, context, &outcome).await {
             return again(akvs, context, &error);
         }
     }
-    Action::requeue(backoff::wait(failures, passing, advised, fastrand::f64()))
+    Action::requeue(backoff::wait(failures, cause, advised, fastrand::f64()))
 }
 
 /// The status could not be written: the same again soon.
-fn again(akvs: &Akvs, context: &Context, error: &kube::Error) -> Action {
-    let (failures, _) = context.memory.fail(akvs);
-    context.metrics.failed(Reason::Rejected);
+fn again(akvs: &Akvs, context: &Context, error: &ReportError) -> Action {
+    let Failing { failures, .. } = context.memory.fail(akvs, "");
     tracing::debug!(secret = %shown(akvs), %error, "its status is not written");
-    Action::requeue(backoff::wait(failures, true, None, fastrand::f64()))
+    Action::requeue(backoff::wait(failures, Cause::Passing, None, fastrand::f64()))
 }
 
 fn failure_of(error: LookError) -> Failure {
     let message = error.to_string();
-    let (reason, passing) = match error {
+    let (reason, cause) = match error {
         LookError::Broker(refused) => return refused.failure,
-        LookError::Refusal(Refusal::NotOwned { .. } | Refusal::ForeignKeys { .. }) => (Reason::NotOwned, false),
-        LookError::Refusal(Refusal::Key { .. } | Refusal::Type { .. }) => (Reason::Conflict, false),
-        LookError::Object(ObjectError::Refused { .. }) => (Reason::Rejected, false),
-        LookError::Object(_) => (Reason::Rejected, true),
-        LookError::Invalid(_) => (Reason::Invalid, false),
-        LookError::Late | LookError::Replaced => (Reason::VaultUnavailable, true),
+        LookError::Refusal(Refusal::NotOwned { .. } | Refusal::ForeignKey { .. } | Refusal::ForeignKeys { .. }) => {
+            (Reason::NotOwned, Cause::Standing)
+        }
+        LookError::Refusal(Refusal::Key { .. } | Refusal::Type { .. }) => (Reason::Conflict, Cause::Standing),
+        LookError::Object(ObjectError::Refused { .. }) => (Reason::Rejected, Cause::Standing),
+        LookError::Object(_) => (Reason::Rejected, Cause::Passing),
+        // A new generation is another look.
+        LookError::Invalid(_) => (Reason::Invalid, Cause::Told),
+        LookError::Late | LookError::Replaced => (Reason::VaultUnavailable, Cause::Passing),
     };
-    Failure { reason, message, passing }
+    Failure { reason, message, cause, code: String::new(), repeated: false }
 }
 
 impl Context {

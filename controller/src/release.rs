@@ -6,6 +6,7 @@ use crate::{
     fields::manager_of,
     objects::{ObjectError, Objects},
     plan::Observed,
+    recreate::recreate,
     target::Target,
 };
 use decision::Decision;
@@ -43,17 +44,16 @@ async fn carry_out(
             objects.delete(target, &observed.uid, &observed.resource_version).await
         }
         Decision::GiveUp { secret_type } => {
-            match objects.give_up(target, &manager_of(uid), secret_type.as_deref()).await {
-                Ok(_) => {
-                    tracing::info!(%target, uid, "keys removed: nothing asks for them any more");
-                    Ok(())
-                }
-                // A typed Secret must have its keys. The others' parts are written anew at once.
+            let given_up =
+                objects.give_up(target, &observed.uid, &manager_of(uid), secret_type.as_deref()).await.map(drop);
+            let given_up = match given_up {
+                // A typed Secret must have its keys: without them it is another object.
                 Err(ObjectError::Refused { code: 422, .. }) if decision::is_all_ours(observed) => {
-                    objects.delete(target, &observed.uid, &observed.resource_version).await
+                    recreate(objects, target, observed, uid, None).await
                 }
-                Err(error) => Err(error),
-            }
+                given_up => given_up,
+            };
+            given_up.inspect(|()| tracing::info!(%target, uid, "keys removed: nothing asks for them any more"))
         }
     }
 }

@@ -24,7 +24,10 @@ use std::{
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::events::{Event, EventType};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::workload::WorkloadKind;
@@ -33,41 +36,60 @@ use self::{
     references::References,
     workload::{Loaded, Workload},
 };
-use crate::{akvs::Akvs, reconcile::Context};
+use crate::{akvs::Akvs, objects::ObjectError, reconcile::Context};
 
 /// Changes that come together are one reason to roll.
 const GATHER: Duration = Duration::from_millis(500);
+/// For one look at one workload.
+const DEADLINE: Duration = Duration::from_secs(15);
 /// After an answer of the API server that was no good.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Namespaces in which something changed that workloads may use. Clones share it.
+/// Namespaces in which something changed that workloads may use, and workloads that changed themselves. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Touched(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    namespaces: Mutex<HashSet<String>>,
+    touched: Mutex<(HashSet<String>, HashSet<Workload>)>,
     notify: Notify,
 }
 
 impl Touched {
     /// Something changed in `namespace`.
     pub fn touch(&self, namespace: &str) {
-        let mut namespaces = self.lock();
-        if !namespaces.contains(namespace) {
-            namespaces.insert(namespace.to_owned());
+        let mut touched = self.lock();
+        if !touched.0.contains(namespace) {
+            touched.0.insert(namespace.to_owned());
         }
-        drop(namespaces);
+        drop(touched);
         self.0.notify.notify_one();
     }
 
-    fn take(&self) -> HashSet<String> {
+    /// A workload that asks to be rolled changed.
+    fn touch_workload(&self, workload: Workload) {
+        self.lock().1.insert(workload);
+        self.0.notify.notify_one();
+    }
+
+    fn take(&self) -> (HashSet<String>, HashSet<Workload>) {
         std::mem::take(&mut *self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, (HashSet<String>, HashSet<Workload>)> {
+        self.0.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why it cannot be told whether a workload is to be rolled. It is looked at again.
+#[derive(Debug, thiserror::Error)]
+enum RestartError {
+    /// The API server's answer.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// It takes too long.
+    #[error("the API server does not answer within {DEADLINE:?}")]
+    Late,
 }
 
 /// Rolls workloads.
@@ -101,14 +123,15 @@ impl Restarter {
 
     async fn run(mut self, drain: CancellationToken) -> Result<(), Infallible> {
         while drain.run_until_cancelled(self.wait()).await.is_some() {
-            let namespaces = self.touched.take();
+            let (namespaces, workloads) = self.touched.take();
             let now = Instant::now();
             let due: Vec<Workload> =
                 self.later.iter().filter(|(_, at)| **at <= now).map(|(it, _)| it.clone()).collect();
-            let touched = self.asking.within(&namespaces);
+            let touched = self.asking.within(&namespaces).into_iter().chain(workloads);
             for workload in due.into_iter().chain(touched).collect::<HashSet<_>>() {
                 self.later.remove(&workload);
-                if let Some(after) = self.look(&workload).await {
+                let Some(after) = drain.run_until_cancelled(self.look(&workload)).await else { return Ok(()) };
+                if let Some(after) = after {
                     self.later.insert(workload, Instant::now() + after);
                 }
             }
@@ -133,7 +156,8 @@ impl Restarter {
 
     /// Looks at one workload, and says after what time again if it is to be.
     async fn look(&self, workload: &Workload) -> Option<Duration> {
-        match self.attempt(workload).await {
+        let attempt = timeout(DEADLINE, self.attempt(workload)).await;
+        match attempt.unwrap_or(Err(RestartError::Late)) {
             Ok(after) => after,
             Err(error) => {
                 tracing::warn!(%workload, %error, "whether it is to be restarted cannot be told; it is tried again");
@@ -142,13 +166,16 @@ impl Restarter {
         }
     }
 
-    async fn attempt(&self, workload: &Workload) -> Result<Option<Duration>, kube::Error> {
-        let client = &self.context.client;
+    async fn attempt(&self, workload: &Workload) -> Result<Option<Duration>, RestartError> {
+        let client = &self.context.objects;
         let Some(loaded) = workload.load(client).await?.filter(Loaded::asks) else { return Ok(None) };
         let current = self.versions(&workload.namespace, &loaded.references);
         match decide(loaded.recorded.as_ref(), &current, loaded.restarted, self.window, Timestamp::now()) {
             Decision::Nothing => Ok(None),
-            Decision::Record(versions) => workload.record(client, &loaded, &versions).await.map(|()| None),
+            Decision::Record(versions) => {
+                workload.record(client, &loaded, &versions).await?;
+                Ok(None)
+            }
             Decision::Wait(after) => Ok(Some(after)),
             Decision::Roll { versions, changed } => {
                 workload.roll(client, &loaded, &versions, Timestamp::now()).await?;
@@ -183,6 +210,7 @@ impl Restarter {
             action: "Restart".to_owned(),
             secondary: None,
         };
+        // The deadline is that of the whole look.
         if let Err(error) = self.context.recorder.publish(&event, &loaded.reference).await {
             tracing::warn!(%error, "the event of a restart is not told");
         }

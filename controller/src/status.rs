@@ -7,7 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use keyward_crds::conditions::{READY, Reason};
 use serde::{Deserialize, Serialize};
 
-use crate::target::{Target, TargetKind};
+use crate::{
+    backoff::Cause,
+    target::{Target, TargetKind},
+};
 
 /// The part of `status` that is ours. What akv2k8s left beside it stays.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,8 +60,12 @@ pub struct Failure {
     pub reason: Reason,
     /// For people: which object, why, what to do.
     pub message: String,
-    /// Whether time alone may mend it.
-    pub passing: bool,
+    /// What may mend it.
+    pub cause: Cause,
+    /// Tells failures of one reason apart; empty where there is no more to tell.
+    pub code: String,
+    /// Whether the attempt before failed for the same: what passes is told with other words at each, and the first will do.
+    pub repeated: bool,
 }
 
 /// An event to be told.
@@ -108,8 +115,9 @@ pub fn next(old: Option<&Status>, generation: i64, outcome: &Outcome, now: Time)
         }
         Outcome::Admitted { version, expires } => {
             (after.secret_name, after.config_map_name) = (None, None);
-            // What is not held says nothing: the version that was known may well be the current one.
-            if version.is_some() {
+            // What is not held says nothing: the version that was known may well be the current one, unless the spec has
+            // changed since, and with it perhaps the object.
+            if version.is_some() || before.observed_generation != Some(generation) {
                 after.version.clone_from(version);
                 after.expires.clone_from(expires);
             }
@@ -156,9 +164,9 @@ impl Said {
                 let message = "it has no output; pods of this namespace may refer to it".to_owned();
                 Self { status: "True", reason: Reason::Admitted, message, warning: false }
             }
-            Outcome::Failed(Failure { reason, message, passing }) => {
-                // A failure that passes is told with other words at each attempt; the first will do.
-                let told = before.ready().filter(|ready| *passing && ready.reason == reason.as_str());
+            Outcome::Failed(Failure { reason, message, cause, repeated, .. }) => {
+                let same = *repeated && *cause == Cause::Passing;
+                let told = before.ready().filter(|ready| same && ready.reason == reason.as_str());
                 let message = told.map_or_else(|| clipped(message), |ready| ready.message.clone());
                 Self { status: "False", reason: *reason, message, warning: true }
             }

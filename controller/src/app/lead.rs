@@ -36,6 +36,7 @@ pub(super) struct Lead {
     pub(super) restart_window: Option<Duration>,
     pub(super) identity: String,
     pub(super) drain: Duration,
+    pub(super) lease_duration: Duration,
     pub(super) leading: Arc<ArcSwapOption<Context>>,
     pub(super) watch: Arc<BrokerWatch>,
 }
@@ -59,10 +60,27 @@ impl Lead {
                 let _ = shutdown.run_until_cancelled(losing.wait_for(|leads| !leads)).await;
             };
             tracing::info!("leading");
-            let worked = self.work().run_until(lost, self.drain).await;
+            let ended = tokio::select! {
+                ended = self.work().run_until(lost, self.drain) => ended,
+                // Dropped with it is whatever is under way.
+                () = self.overdue(leads.clone(), &shutdown) => Ok(()),
+            };
             self.leading.store(None);
-            worked?;
+            match ended {
+                // What a look was waiting for is looked at again, here or by another replica.
+                Err(error @ TaskError::Stuck { .. }) => tracing::warn!(%error, "looks under way were given up"),
+                ended => ended?,
+            }
         }
+    }
+
+    /// When a leader that has lost its lease, and not because it was told to stop, must have ended: another may begin soon.
+    async fn overdue(&self, mut leads: watch::Receiver<bool>, shutdown: &CancellationToken) {
+        let _ = leads.wait_for(|leads| !leads).await;
+        if shutdown.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(self.lease_duration / 4).await;
     }
 
     fn work(&self) -> Tasks {
@@ -71,7 +89,7 @@ impl Lead {
         let touched = Touched::default();
         let context = Arc::new(Context {
             client: self.client.clone(),
-            objects: Objects::new(self.client.clone()),
+            objects: Objects::new(self.client.clone(), Arc::clone(&self.metrics)),
             broker: self.broker.clone(),
             managed: Managed::default(),
             store,

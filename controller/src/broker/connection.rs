@@ -10,7 +10,10 @@ use std::{
 use arc_swap::ArcSwapOption;
 use keyward_kit::{
     ready::Guard,
-    tls::{TlsError, client::ClientFiles},
+    tls::{
+        TlsError,
+        client::{ClientFiles, Fingerprint},
+    },
 };
 use keyward_proto::{MAX_REPLY_BYTES, v1::sync_client::SyncClient};
 use tokio::task::{JoinError, spawn_blocking};
@@ -38,8 +41,16 @@ pub struct Connection {
 #[derive(Debug)]
 struct Current {
     channel: Channel,
-    files: ClientFiles,
+    fingerprint: Fingerprint,
     expiry: SystemTime,
+    /// Dropped with it: whoever holds a stream of this channel opens another.
+    replaced: CancellationToken,
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        self.replaced.cancel();
+    }
 }
 
 /// Why there is no way to the broker.
@@ -81,6 +92,11 @@ impl Connection {
         self.current.load().as_ref().map(|current| current.expiry)
     }
 
+    /// Cancelled when what is used now is not used for new requests any more.
+    pub fn replaced(&self) -> CancellationToken {
+        self.current.load().as_ref().map_or_else(CancellationToken::new, |current| current.replaced.clone())
+    }
+
     pub(super) fn client(&self) -> SyncClient<Channel> {
         let channel =
             self.current.load().as_ref().map_or_else(|| self.unconnected.clone(), |current| current.channel.clone());
@@ -90,12 +106,13 @@ impl Connection {
     /// Looks at the directory again; true if it holds something else now.
     fn reload(&self) -> Result<bool, ConnectionError> {
         let files = ClientFiles::read(&self.directory)?;
-        if self.current.load().as_ref().is_some_and(|current| current.files.same_as(&files)) {
+        if self.current.load().as_ref().is_some_and(|current| current.fingerprint == files.fingerprint()) {
             return Ok(false);
         }
         let expiry = files.expiry(&self.directory)?.leaf;
         let channel = self.channel(&files)?;
-        self.current.store(Some(Arc::new(Current { channel, files, expiry })));
+        let replaced = CancellationToken::new();
+        self.current.store(Some(Arc::new(Current { channel, fingerprint: files.fingerprint(), expiry, replaced })));
         Ok(true)
     }
 

@@ -7,7 +7,7 @@ use keyward_proto::RETRY_AFTER_METADATA;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::status::Failure;
+use crate::{backoff::Cause, status::Failure};
 
 /// A failure, and when the broker advises to come again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,22 +22,26 @@ pub struct Refused {
 pub fn of_status(status: &Status) -> Refused {
     let advised = status.metadata().get(RETRY_AFTER_METADATA).and_then(|wait| wait.to_str().ok()?.parse().ok());
     let from_broker = status.get_details_error_info();
-    let (reason, passing) = match (status.code(), from_broker.as_ref().map(|info| info.reason.as_str())) {
-        (Code::NotFound, _) => (Reason::NotFound, false),
-        (Code::FailedPrecondition, Some("SECRET_INVALID")) | (Code::InvalidArgument, _) => (Reason::Invalid, false),
-        (Code::FailedPrecondition | Code::Internal, Some(_)) => (Reason::ObjectUnavailable, false),
+    let (reason, cause) = match (status.code(), from_broker.as_ref().map(|info| info.reason.as_str())) {
+        (Code::NotFound, _) => (Reason::NotFound, Cause::Told),
+        (Code::FailedPrecondition, Some("SECRET_INVALID")) | (Code::InvalidArgument, _) => {
+            (Reason::Invalid, Cause::Told)
+        }
+        (Code::FailedPrecondition | Code::Internal, Some(_)) => (Reason::ObjectUnavailable, Cause::Told),
         // Our own certificate, and not the secret: whoever renews it mends them all.
         (Code::PermissionDenied, Some("CERTIFICATE_WITHOUT_ROLE" | "ROLE_NOT_ADMITTED"))
-        | (Code::Unauthenticated, _) => (Reason::VaultUnavailable, true),
-        (Code::PermissionDenied, _) => (Reason::Forbidden, false),
-        _ => (Reason::VaultUnavailable, true),
+        | (Code::Unauthenticated, _) => (Reason::VaultUnavailable, Cause::Passing),
+        (Code::PermissionDenied, _) => (Reason::Forbidden, Cause::Told),
+        _ => (Reason::VaultUnavailable, Cause::Passing),
     };
     let message = if from_broker.is_some() {
         status.message().to_owned()
     } else {
         format!("the broker cannot be reached ({:?}: {})", status.code(), status.message())
     };
-    Refused { failure: Failure { reason, message, passing }, advised: advised.map(Duration::from_millis) }
+    let code = from_broker.map(|info| info.reason).unwrap_or_default();
+    let failure = Failure { reason, message, cause, code, repeated: false };
+    Refused { failure, advised: advised.map(Duration::from_millis) }
 }
 
 #[cfg(test)]
@@ -55,22 +59,22 @@ mod tests {
 
     #[test]
     fn each_code_is_a_reason() {
-        for (status, reason, passing) in [
-            (told(Code::NotFound, "OBJECT_NOT_FOUND"), Reason::NotFound, false),
-            (told(Code::PermissionDenied, "NAMESPACE_NOT_ADMITTED"), Reason::Forbidden, false),
-            (told(Code::PermissionDenied, "ROLE_NOT_ADMITTED"), Reason::VaultUnavailable, true),
-            (told(Code::Unauthenticated, "CERTIFICATE_MISSING"), Reason::VaultUnavailable, true),
-            (told(Code::FailedPrecondition, "SECRET_INVALID"), Reason::Invalid, false),
-            (told(Code::FailedPrecondition, "OBJECT_DISABLED"), Reason::ObjectUnavailable, false),
-            (told(Code::Internal, "VAULT_ANSWER_MALFORMED"), Reason::ObjectUnavailable, false),
-            (told(Code::Unavailable, "VAULT_UNREACHABLE"), Reason::VaultUnavailable, true),
-            (told(Code::ResourceExhausted, "TOO_MANY_REQUESTS"), Reason::VaultUnavailable, true),
-            (Status::deadline_exceeded("late"), Reason::VaultUnavailable, true),
-            (Status::internal("h2 protocol error"), Reason::VaultUnavailable, true),
-            (Status::unavailable("tcp connect error"), Reason::VaultUnavailable, true),
+        for (status, reason, cause) in [
+            (told(Code::NotFound, "OBJECT_NOT_FOUND"), Reason::NotFound, Cause::Told),
+            (told(Code::PermissionDenied, "NAMESPACE_NOT_ADMITTED"), Reason::Forbidden, Cause::Told),
+            (told(Code::PermissionDenied, "ROLE_NOT_ADMITTED"), Reason::VaultUnavailable, Cause::Passing),
+            (told(Code::Unauthenticated, "CERTIFICATE_MISSING"), Reason::VaultUnavailable, Cause::Passing),
+            (told(Code::FailedPrecondition, "SECRET_INVALID"), Reason::Invalid, Cause::Told),
+            (told(Code::FailedPrecondition, "OBJECT_DISABLED"), Reason::ObjectUnavailable, Cause::Told),
+            (told(Code::Internal, "VAULT_ANSWER_MALFORMED"), Reason::ObjectUnavailable, Cause::Told),
+            (told(Code::Unavailable, "VAULT_UNREACHABLE"), Reason::VaultUnavailable, Cause::Passing),
+            (told(Code::ResourceExhausted, "TOO_MANY_REQUESTS"), Reason::VaultUnavailable, Cause::Passing),
+            (Status::deadline_exceeded("late"), Reason::VaultUnavailable, Cause::Passing),
+            (Status::internal("h2 protocol error"), Reason::VaultUnavailable, Cause::Passing),
+            (Status::unavailable("tcp connect error"), Reason::VaultUnavailable, Cause::Passing),
         ] {
             let Refused { failure, advised } = of_status(&status);
-            assert_eq!((failure.reason, failure.passing), (reason, passing), "{status:?}");
+            assert_eq!((failure.reason, failure.cause), (reason, cause), "{status:?}");
             assert_eq!(advised, None);
         }
     }
@@ -81,7 +85,10 @@ mod tests {
         status.metadata_mut().insert(RETRY_AFTER_METADATA, "1500".parse().unwrap());
         let refused = of_status(&status);
         assert_eq!(refused.failure.message, "AzureKeyVaultSecret shop/db: …");
-        assert_eq!(refused.advised, Some(Duration::from_millis(1_500)));
+        assert_eq!(
+            (refused.advised, refused.failure.code.as_str()),
+            (Some(Duration::from_millis(1_500)), "VAULT_THROTTLED")
+        );
         let lost = of_status(&Status::unavailable("tcp connect error")).failure.message;
         assert_eq!(lost, "the broker cannot be reached (Unavailable: tcp connect error)");
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use keyward_types::SecretBytes;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -31,6 +31,8 @@ pub struct Observed {
     pub annotations: BTreeMap<String, String>,
     /// UIDs of its owners.
     pub owners: BTreeSet<String>,
+    /// The same, whole.
+    pub owner_references: Vec<OwnerReference>,
     /// Who owns what of it.
     pub parts: Vec<Part>,
 }
@@ -71,7 +73,8 @@ impl Observed {
         let data = wire.data.unwrap_or_default().into_iter().map(|(key, value)| Ok((key, decoded(value)?)));
         let mut data = data.collect::<Result<BTreeMap<_, _>, serde_json::Error>>()?;
         data.extend(wire.binary_data.unwrap_or_default().into_keys().map(|key| (key, SecretBytes::new(Vec::new()))));
-        let metadata = wire.metadata;
+        let mut metadata = wire.metadata;
+        let owner_references = metadata.owner_references.take().unwrap_or_default();
         Ok(Self {
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
@@ -80,7 +83,8 @@ impl Observed {
             data,
             labels: metadata.labels.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),
-            owners: metadata.owner_references.unwrap_or_default().into_iter().map(|owner| owner.uid).collect(),
+            owners: owner_references.iter().map(|owner| owner.uid.clone()).collect(),
+            owner_references,
             parts: fields::parts(&metadata.managed_fields.unwrap_or_default()),
         })
     }

@@ -40,7 +40,9 @@ pub(super) async fn follow(context: Arc<Context>, watch: Arc<BrokerWatch>, reque
                 tracing::info!("the broker is heard");
                 watch.0.store(true, Ordering::Relaxed);
                 (wait, told) = (WAITS.0, String::new());
-                hear(&context, stream, &requests).await
+                let replaced = context.broker.replaced();
+                let heard = replaced.run_until_cancelled(hear(&context, stream, &requests)).await;
+                heard.unwrap_or_else(|| Status::unavailable("the certificates were replaced"))
             }
             Err(status) => status,
         };

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::{Leavings, Requests, request_all};
+use crate::{akvs::Akvs, reconcile::Context};
 use futures::StreamExt as _;
 use kube::{
     Api,
@@ -11,10 +13,6 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use tokio::sync::mpsc;
-
-use super::{Leaving, Requests, request_all};
-use crate::{akvs::Akvs, reconcile::Context};
 
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
@@ -23,7 +21,7 @@ const PAGE: u32 = 500;
 pub(super) struct Told {
     pub(super) context: Arc<Context>,
     pub(super) requests: Requests,
-    pub(super) leaving: mpsc::Sender<Leaving>,
+    pub(super) leavings: Leavings,
 }
 
 /// Never ends: a watch that breaks is begun again, slower each time.
@@ -51,7 +49,8 @@ impl Told {
                     self.context.touched.touch(akvs.namespace());
                 }
                 request_all(&self.context, &self.requests).await;
-                let _ = self.leaving.send(Leaving::Anybody).await;
+                self.context.memory.retain(&self.context.store.state());
+                self.leavings.secrets_listed();
             }
             Event::Apply(akvs) => {
                 self.context.touched.touch(akvs.namespace());
@@ -59,7 +58,7 @@ impl Told {
             }
             Event::Delete(akvs) => {
                 self.context.memory.forget(akvs.namespace(), akvs.name());
-                let _ = self.leaving.send(Leaving::One(akvs.uid().to_owned())).await;
+                self.leavings.one(&akvs);
             }
         }
     }

@@ -2,6 +2,12 @@
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
+use super::{Leavings, Requests, request_all, request_concerned};
+use crate::{
+    desired::MANAGED_BY,
+    reconcile::Context,
+    target::{Target, TargetKind},
+};
 use futures::StreamExt as _;
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -16,14 +22,6 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use tokio::sync::mpsc;
-
-use super::{Leaving, Requests, request_all, request_concerned};
-use crate::{
-    desired::MANAGED_BY,
-    reconcile::Context,
-    target::{Target, TargetKind},
-};
 
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
@@ -32,7 +30,7 @@ const PAGE: u32 = 500;
 pub(super) struct Told {
     pub(super) context: Arc<Context>,
     pub(super) requests: Requests,
-    pub(super) leaving: mpsc::Sender<Leaving>,
+    pub(super) leavings: Leavings,
 }
 
 /// Never ends.
@@ -62,7 +60,7 @@ where
                 told.context.managed.retain(kind, &std::mem::take(&mut listed));
                 // Whoever is settled is looked at for nothing: a list is rare.
                 request_all(&told.context, &told.requests).await;
-                let _ = told.leaving.send(Leaving::Listed(kind)).await;
+                told.leavings.listed(kind);
             }
             Ok(Event::Apply(object)) => told.set(kind, &object.metadata).await,
             Ok(Event::Delete(object)) => {

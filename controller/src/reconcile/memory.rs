@@ -4,9 +4,9 @@
 //! needed to be right, only to be idle; a restart begins with none of it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -28,8 +28,19 @@ struct Known {
     /// Counts the times that the broker said that this one has changed.
     changes: u64,
     settled: Option<(Asked, Settled)>,
-    failures: u32,
-    failing_since: Option<Instant>,
+    failing: Option<Failing>,
+    code: String,
+}
+
+/// A row of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failing {
+    /// How many there have been.
+    pub(super) failures: u32,
+    /// Since when.
+    pub(super) since: Instant,
+    /// Whether the last one had the same code.
+    pub(super) repeated: bool,
 }
 
 /// What the broker had said when a look began: a look is about nothing later.
@@ -66,7 +77,10 @@ impl Settled {
             && self.generation == akvs.generation()
             && self.metadata == digest(akvs)
             && self.written.iter().all(|(target, version)| managed.resource_version(target).as_ref() == Some(version))
-            && managed.held_by(akvs.uid()).iter().all(|held| self.written.iter().any(|(target, _)| target == held))
+            && managed
+                .held_by(akvs.uid(), akvs.namespace())
+                .iter()
+                .all(|held| self.written.iter().any(|(target, _)| target == held))
     }
 }
 
@@ -98,18 +112,34 @@ impl Memory {
         *known = Known { changes: known.changes, settled: Some((asked, settled)), ..Known::default() };
     }
 
-    /// Notes a failure. Returns how many there have been in a row, and since when.
-    pub(super) fn fail(&self, akvs: &Akvs) -> (u32, Instant) {
+    /// Notes a failure.
+    pub(super) fn fail(&self, akvs: &Akvs, code: &str) -> Failing {
         let mut inner = self.lock();
         let known = inner.secrets.entry(key(akvs.namespace(), akvs.name())).or_default();
         known.settled = None;
-        known.failures = known.failures.saturating_add(1);
-        (known.failures, *known.failing_since.get_or_insert_with(Instant::now))
+        let failing = match known.failing {
+            None => Failing { failures: 1, since: Instant::now(), repeated: false },
+            Some(Failing { failures, since, .. }) => {
+                Failing { failures: failures.saturating_add(1), since, repeated: known.code == code }
+            }
+        };
+        known.failing = Some(failing);
+        code.clone_into(&mut known.code);
+        failing
     }
 
     /// The broker says that this secret has something new.
     pub fn changed(&self, namespace: &str, name: &str) {
-        self.lock().secrets.entry(key(namespace, name)).or_default().changes += 1;
+        // Of one that was never looked at there is nothing to forget.
+        if let Some(known) = self.lock().secrets.get_mut(&key(namespace, name)) {
+            known.changes += 1;
+        }
+    }
+
+    /// All secrets have been listed: nothing is remembered of others.
+    pub fn retain(&self, listed: &[Arc<Akvs>]) {
+        let listed: HashSet<String> = listed.iter().map(|akvs| key(akvs.namespace(), akvs.name())).collect();
+        self.lock().secrets.retain(|key, _| listed.contains(key));
     }
 
     /// The broker says that any secret may have something new.
@@ -191,11 +221,17 @@ mod tests {
     fn failures_count_up_until_one_look_ends_well() {
         let memory = Memory::default();
         let one = akvs(1, &json!({}));
-        assert_eq!([memory.fail(&one).0, memory.fail(&one).0], [1, 2]);
+        let fail = |code| memory.fail(&one, code);
+        let (first, second, third) = (fail("A"), fail("A"), fail("B"));
+        assert_eq!([first.failures, second.failures, third.failures], [1, 2, 3]);
+        assert_eq!([first.repeated, second.repeated, third.repeated], [false, true, false]);
+        assert_eq!(first.since, third.since);
         let asked = memory.begin(&one).asked;
         memory.settle(&one, asked, Settled::new(&one, Vec::new()));
-        assert_eq!(memory.fail(&one).0, 1);
+        assert_eq!(fail("A").failures, 1);
         memory.forget("shop", "db");
-        assert_eq!(memory.fail(&one).0, 1);
+        assert_eq!(fail("A").failures, 1);
+        memory.retain(&[]);
+        assert_eq!(fail("A").failures, 1);
     }
 }

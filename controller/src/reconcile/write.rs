@@ -4,14 +4,16 @@ use super::{Context, LookError};
 use crate::{
     akvs::Akvs,
     desired::{Apply, Desired},
-    fields::{self, manager_of},
-    objects::{ObjectError, Written},
+    fields::manager_of,
+    objects::ObjectError,
+    own,
     plan::{Me, Plan, Refusal, plan},
+    recreate::recreate,
     release,
 };
 
 /// Looks at the object again so often when somebody else writes to it at the same time.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 5;
 
 /// Has the object as `desired`, and returns its revision.
 pub(super) async fn write(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<String, LookError> {
@@ -31,46 +33,37 @@ pub(super) async fn write(akvs: &Akvs, desired: &Desired, context: &Context) -> 
 
 /// One look and what follows from it; `None` where another look is needed.
 async fn attempt(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Option<String>, LookError> {
-    let (objects, target) = (&context.objects, &desired.target);
+    let (objects, target, uid) = (&context.objects, &desired.target, akvs.uid());
     let observed = objects.get(target).await?;
-    let me = Me { uid: akvs.uid(), created: akvs.created(), adopts: akvs.adopts() };
+    let me = Me { uid, created: akvs.created(), adopts: akvs.adopts() };
     let plan = plan(&me, desired, observed.as_ref(), &|uid| context.peer(uid));
     // What was made anew under the same name is another one: nothing is written on behalf of one that is gone.
     if !context.is_current(akvs) {
         return Err(LookError::Replaced);
     }
-    match plan {
-        Plan::Keep => Ok(observed.map(|observed| observed.resource_version)),
-        Plan::Create => create(akvs, desired, context).await,
-        Plan::Apply { force, resource_version, evict } => {
+    match (plan, observed) {
+        (Plan::Keep, observed) => Ok(observed.map(|observed| observed.resource_version)),
+        (Plan::Create, _) => create(akvs, desired, context).await,
+        (Plan::Apply { force, resource_version, evict }, _) => {
             let body = Apply::new(akvs, desired, Some(&resource_version));
-            let written = objects.apply(target, &manager_of(akvs.uid()), force, &body).await?;
-            context.metrics.wrote(target.kind, "apply");
-            let written = make_ours(akvs, desired, context, written).await?;
-            for uid in &evict {
-                release::vanished(objects, target, uid, &|uid| context.peer(uid).is_some()).await?;
+            let written = own::apply(objects, target, uid, force, &body).await?;
+            for gone in &evict {
+                release::vanished(objects, target, gone, &|uid| context.peer(uid).is_some()).await?;
             }
             Ok(Some(written.resource_version).filter(|_| evict.is_empty()))
         }
-        Plan::Recreate { uid, resource_version, labels, annotations } => {
-            objects.delete(target, &uid, &resource_version).await?;
-            context.metrics.wrote(target.kind, "delete");
-            let body = Apply::new(akvs, desired, None);
-            let mut written = objects.apply(target, &manager_of(akvs.uid()), false, &body).await?;
-            context.metrics.wrote(target.kind, "apply");
-            if !(labels.is_empty() && annotations.is_empty()) {
-                let metadata = serde_json::json!({"labels": labels, "annotations": annotations});
-                written = objects.merge(target, &serde_json::json!({"metadata": metadata})).await?;
-            }
-            Ok(Some(written.resource_version))
+        (Plan::Recreate, Some(observed)) => {
+            recreate(objects, target, &observed, uid, Some((akvs, desired))).await.or_else(somebody_was_faster)?;
+            Ok(None)
         }
-        Plan::Wait => {
+        (Plan::Recreate, None) => Ok(None),
+        (Plan::Wait, _) => {
             let message = "it is being deleted, and something holds it back (its finalizers)".to_owned();
             Err(ObjectError::Unavailable { target: target.to_string(), message }.into())
         }
-        Plan::Refuse(refusal) => {
+        (Plan::Refuse(refusal), _) => {
             if let Refusal::Key { give_up: true, .. } = refusal {
-                release::unasked(objects, target, akvs.uid()).await?;
+                release::unasked(objects, target, uid).await?;
             }
             Err(refusal.into())
         }
@@ -79,28 +72,29 @@ async fn attempt(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Op
 
 /// It was not there a moment ago. If somebody made it since, what was added is taken back, and it is looked at again.
 async fn create(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Option<String>, LookError> {
-    let manager = manager_of(akvs.uid());
-    let written = context.objects.apply(&desired.target, &manager, false, &Apply::new(akvs, desired, None)).await?;
-    context.metrics.wrote(desired.target.kind, "apply");
+    let (objects, target, manager) = (&context.objects, &desired.target, manager_of(akvs.uid()));
+    let written = match objects.apply(target, &manager, false, &Apply::new(akvs, desired, None)).await {
+        Ok(written) => written,
+        Err(error) => return somebody_was_faster(error).map(|()| None).map_err(Into::into),
+    };
     if !written.is_shared(&manager) || akvs.adopts() {
         return Ok(Some(written.resource_version));
     }
     if !written.is_shared_with_ours(&manager) {
-        let keep = desired.secret_type.as_deref();
-        context.objects.give_up(&desired.target, &manager, keep).await?;
+        objects.give_up(target, &written.uid, &manager, desired.secret_type.as_deref()).await?;
     }
     Ok(None)
 }
 
-/// Takes other people's updates off what was written: what they own too, an apply could never remove.
-async fn make_ours(akvs: &Akvs, desired: &Desired, context: &Context, written: Written) -> Result<Written, LookError> {
-    let parts = fields::parts(&written.managed_fields);
-    let ours = parts.iter().find(|part| part.uid() == Some(akvs.uid()));
-    let Some(entries) = ours.and_then(|ours| fields::disowned(&written.managed_fields, ours)) else {
-        return Ok(written);
-    };
-    let metadata = serde_json::json!({"resourceVersion": written.resource_version, "managedFields": entries});
-    let written = context.objects.merge(&desired.target, &serde_json::json!({"metadata": metadata})).await?;
-    context.metrics.wrote(desired.target.kind, "merge");
-    Ok(written)
+/// Whoever else made it in between gave it another type, most likely: it is looked at again.
+fn somebody_was_faster(error: ObjectError) -> Result<(), ObjectError> {
+    match error {
+        ObjectError::Conflict { .. } => Ok(()),
+        ObjectError::Refused { code: 422, message, .. }
+            if message.contains("type") && message.contains("immutable") =>
+        {
+            Ok(())
+        }
+        error => Err(error),
+    }
 }

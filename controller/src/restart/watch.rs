@@ -61,8 +61,8 @@ async fn follow_kind<K: Templated>(client: Client, kind: WorkloadKind, asking: A
                 let workload = named(kind, &object.metadata);
                 if asks(&object.metadata) {
                     listed.insert(workload.clone());
-                    touched.touch(&workload.namespace);
-                    asking.lock().insert(workload);
+                    asking.lock().insert(workload.clone());
+                    touched.touch_workload(workload);
                 }
             }
             Ok(Event::InitDone) => {
@@ -71,8 +71,8 @@ async fn follow_kind<K: Templated>(client: Client, kind: WorkloadKind, asking: A
             }
             Ok(Event::Apply(object)) if asks(&object.metadata) => {
                 let workload = named(kind, &object.metadata);
-                touched.touch(&workload.namespace);
-                asking.lock().insert(workload);
+                asking.lock().insert(workload.clone());
+                touched.touch_workload(workload);
             }
             Ok(Event::Apply(object) | Event::Delete(object)) => {
                 asking.lock().remove(&named(kind, &object.metadata));

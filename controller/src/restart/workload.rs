@@ -15,15 +15,15 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{
-    Api, Client, Resource,
-    api::{Patch, PatchParams},
+    Resource,
+    api::{GetParams, Patch, PatchParams, Request},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{decision::Versions, references::References};
-use crate::objects::CONTROLLER;
+use crate::objects::{CONTROLLER, Call, ObjectError, Objects, unreadable};
 
 /// Asks to be rolled.
 pub(super) const ASKS: &str = "keyward.dev/restart-on-change";
@@ -55,6 +55,14 @@ impl WorkloadKind {
             Self::Deployment => "Deployment",
             Self::StatefulSet => "StatefulSet",
             Self::DaemonSet => "DaemonSet",
+        }
+    }
+
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployments",
+            Self::StatefulSet => "statefulsets",
+            Self::DaemonSet => "daemonsets",
         }
     }
 
@@ -149,56 +157,55 @@ impl Loaded {
 }
 
 impl Workload {
-    pub(super) async fn load(&self, client: &Client) -> Result<Option<Loaded>, kube::Error> {
-        match self.kind {
-            WorkloadKind::Deployment => self.load_as::<Deployment>(client).await,
-            WorkloadKind::StatefulSet => self.load_as::<StatefulSet>(client).await,
-            WorkloadKind::DaemonSet => self.load_as::<DaemonSet>(client).await,
-        }
-    }
-
-    async fn load_as<K: Templated>(&self, client: &Client) -> Result<Option<Loaded>, kube::Error> {
-        let object = Api::<K>::namespaced(client.clone(), &self.namespace).get_opt(&self.name).await?;
-        Ok(object.as_ref().map(Loaded::of))
+    pub(super) async fn load(&self, objects: &Objects) -> Result<Option<Loaded>, ObjectError> {
+        let request = self.path().get(&self.name, &GetParams::default());
+        let Some(answer) = objects.read(&Call { about: self, counted: None, request }).await? else { return Ok(None) };
+        let loaded = match self.kind {
+            WorkloadKind::Deployment => loaded_as::<Deployment>(&answer),
+            WorkloadKind::StatefulSet => loaded_as::<StatefulSet>(&answer),
+            WorkloadKind::DaemonSet => loaded_as::<DaemonSet>(&answer),
+        };
+        loaded.map(Some).map_err(|error| unreadable(self, &error))
     }
 
     /// Notes what it uses. Its pods are left alone.
     pub(super) async fn record(
         &self,
-        client: &Client,
+        objects: &Objects,
         loaded: &Loaded,
         versions: &Versions,
-    ) -> Result<(), kube::Error> {
-        self.patch(client, &body(loaded, versions)).await
+    ) -> Result<(), ObjectError> {
+        self.patch(objects, &body(loaded, versions)).await
     }
 
     /// Notes what it uses, and has its pods made anew.
     pub(super) async fn roll(
         &self,
-        client: &Client,
+        objects: &Objects,
         loaded: &Loaded,
         versions: &Versions,
         now: Timestamp,
-    ) -> Result<(), kube::Error> {
+    ) -> Result<(), ObjectError> {
         let mut body = body(loaded, versions);
         let annotations = BTreeMap::from([(VERSIONS_HASH, hash(versions)), (RESTARTED_AT, whole_seconds(now))]);
         body["spec"] = json!({"template": {"metadata": {"annotations": annotations}}});
-        self.patch(client, &body).await
+        self.patch(objects, &body).await
     }
 
-    async fn patch(&self, client: &Client, body: &Value) -> Result<(), kube::Error> {
-        match self.kind {
-            WorkloadKind::Deployment => self.patch_as::<Deployment>(client, body).await,
-            WorkloadKind::StatefulSet => self.patch_as::<StatefulSet>(client, body).await,
-            WorkloadKind::DaemonSet => self.patch_as::<DaemonSet>(client, body).await,
-        }
-    }
-
-    async fn patch_as<K: Templated>(&self, client: &Client, body: &Value) -> Result<(), kube::Error> {
-        let api = Api::<K>::namespaced(client.clone(), &self.namespace);
+    async fn patch(&self, objects: &Objects, body: &Value) -> Result<(), ObjectError> {
         let params = PatchParams { field_manager: Some(CONTROLLER.to_owned()), ..PatchParams::default() };
-        api.patch(&self.name, &params, &Patch::Merge(body)).await.map(drop)
+        let request = self.path().patch(&self.name, &params, &Patch::Merge(body));
+        let counted = Some((self.kind.as_str(), "merge"));
+        objects.send(&Call { about: self, counted, request }).await.map(drop)
     }
+
+    fn path(&self) -> Request {
+        Request::new(format!("/apis/apps/v1/namespaces/{}/{}", self.namespace, self.kind.plural()))
+    }
+}
+
+fn loaded_as<K: Templated>(answer: &[u8]) -> Result<Loaded, serde_json::Error> {
+    serde_json::from_slice::<K>(answer).map(|object| Loaded::of(&object))
 }
 
 fn body(loaded: &Loaded, versions: &Versions) -> Value {

@@ -14,7 +14,8 @@ fn synced(version: &str) -> Outcome {
 }
 
 fn failed(reason: Reason, message: &str, passing: bool) -> Outcome {
-    Outcome::Failed(Failure { reason, message: message.into(), passing })
+    let cause = if passing { Cause::Passing } else { Cause::Told };
+    Outcome::Failed(Failure { reason, message: message.into(), cause, code: String::new(), repeated: true })
 }
 
 /// The status after each outcome, one second apart, with whether it was written and whether an event was told.
@@ -91,7 +92,22 @@ fn a_version_that_is_not_held_is_not_forgotten() {
 #[test]
 fn without_output_the_names_of_what_was_written_go() {
     let (status, _) = walk(&[(1, synced("v1")), (2, Outcome::Admitted { version: None, expires: None })]);
-    assert_eq!((status.secret_name, status.version.as_deref()), (None, Some("v1")));
+    assert_eq!((status.secret_name, status.version), (None, None), "another generation may mean another object");
+}
+
+#[test]
+fn another_cause_of_the_same_reason_is_written_and_not_told() {
+    let unavailable = |text: &str, repeated| {
+        let (message, code) = (text.to_owned(), String::new());
+        Outcome::Failed(Failure { reason: Reason::VaultUnavailable, message, cause: Cause::Passing, code, repeated })
+    };
+    let (status, seen) = walk(&[
+        (1, unavailable("lost", false)),
+        (1, unavailable("lost again", true)),
+        (1, unavailable("throttled", false)),
+    ]);
+    assert_eq!(seen, [(true, true), (false, false), (true, false)]);
+    assert_eq!(status.ready().unwrap().message, "throttled");
 }
 
 #[test]

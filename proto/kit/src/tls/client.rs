@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::dir::{Files, Fingerprint, TlsError};
+pub use super::dir::Fingerprint;
+use super::dir::{Files, TlsError};
 
 /// What a client needs to prove its role and to know its server: PEM texts of one moment.
 pub struct ClientFiles {
@@ -40,9 +41,9 @@ impl ClientFiles {
         super::Expiry::of(directory, &self.files)
     }
 
-    /// Whether `other` holds the same.
-    pub fn same_as(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint
+    /// Tells whether other files are the same, without keeping these.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 }
 
@@ -62,9 +63,10 @@ mod tests {
         let ca = Authority::new();
         let dir = KubeletDir::new(&ca.client("controller"), &[&ca]);
         let first = ClientFiles::read(dir.path()).unwrap();
-        assert!(first.same_as(&ClientFiles::read(dir.path()).unwrap()));
+        let again = || ClientFiles::read(dir.path()).unwrap().fingerprint();
+        assert_eq!(first.fingerprint(), again());
         dir.swap(&ca.client("controller"), &[&ca]);
-        assert!(!first.same_as(&ClientFiles::read(dir.path()).unwrap()));
+        assert_ne!(first.fingerprint(), again());
     }
 
     #[test]

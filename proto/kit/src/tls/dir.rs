@@ -68,7 +68,7 @@ pub(super) struct Files {
 
 /// SHA-256 of the contents: two directories of one fingerprint hold the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint([u8; 32]);
+pub struct Fingerprint([u8; 32]);
 
 impl Files {
     pub(super) fn read(directory: &Path) -> Result<Self, TlsError> {
