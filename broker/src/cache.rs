@@ -266,16 +266,23 @@ impl ObjectCache {
         }
         let entry = Arc::new(read);
         self.entries.insert(key.clone(), Arc::clone(&entry)).await;
-        self.refusals.lift(&key).await;
+        let was_refused = self.refusals.lift(&key).await;
         // What checks find out is told by whoever had them made.
         if class == Class::PodStart {
-            match held {
-                None => self.changes.tell(Change::Landed(Arc::new(key))),
-                Some(held) if !held.same_as(&entry) => self.changes.tell(Change::Object(Arc::new(key))),
-                Some(_) => {}
-            }
+            self.tell_of(key, held.as_deref(), was_refused, &entry);
         }
         entry
+    }
+
+    fn tell_of(&self, key: CacheKey, held: Option<&Entry>, was_refused: bool, landed: &Entry) {
+        let key = Arc::new(key);
+        match held {
+            // Whoever was told that there is none, with an output or without, does not ask again by itself.
+            None if was_refused => self.changes.tell(Change::Object(key)),
+            None => self.changes.tell(Change::Landed(key)),
+            Some(held) if !held.same_as(landed) => self.changes.tell(Change::Object(key)),
+            Some(_) => {}
+        }
     }
 
     async fn turn_away(&self, key: CacheKey, error: &LoadError) {

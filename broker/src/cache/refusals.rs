@@ -42,9 +42,9 @@ impl Refusals {
         }
     }
 
-    /// The object was read, or nobody asks for it any more.
-    pub(super) async fn lift(&self, key: &CacheKey) {
-        self.0.invalidate(key).await;
+    /// The object was read, or nobody asks for it any more. Whether it was refused before.
+    pub(super) async fn lift(&self, key: &CacheKey) -> bool {
+        self.0.remove(key).await.is_some()
     }
 
     /// Every refusal that was not lifted, also where it stands no more.

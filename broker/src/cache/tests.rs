@@ -292,4 +292,10 @@ async fn what_a_caller_s_read_brings_is_told_once_and_what_a_check_brings_is_not
     assert_eq!(told.try_recv(), Ok(Change::Object(key)));
     all.check("s2").await.unwrap();
     assert!(told.try_recv().is_err());
+    // Who was told that there is none may have an output, and waits for word.
+    assert!(all.value("new").await.is_err());
+    all.fake.set("new");
+    advance(Duration::from_secs(60)).await;
+    all.value("new").await.unwrap();
+    assert_eq!(told.try_recv(), Ok(Change::Object(Arc::new(all.key("new")))));
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -52,18 +52,14 @@ pub struct Health {
 #[derive(Debug, Default)]
 struct Watch {
     failures: AtomicU64,
-    failing_since: Mutex<Option<Failing>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Failing {
-    last: Instant,
+    /// When it failed last, unless something was heard since.
+    failed: Mutex<Option<Instant>>,
 }
 
 impl Health {
     /// A watch told something: it is well.
     pub fn heard(&self, watched: Watched) {
-        if self.watch(watched).failing().take().is_some() {
+        if self.watch(watched).failed().take().is_some() {
             tracing::info!(watched = watched.as_str(), "the watch is well again");
         }
     }
@@ -77,8 +73,8 @@ impl Health {
         }
         let (watch, now) = (self.watch(watched), Instant::now());
         watch.failures.fetch_add(1, Ordering::Relaxed);
-        let before = watch.failing().replace(Failing { last: now });
-        if before.is_none_or(|before| now - before.last > AFTERMATH) {
+        let before = watch.failed().replace(now);
+        if before.is_none_or(|before| now - before > AFTERMATH) {
             let error = root_cause(error);
             tracing::error!(
                 watched = watched.as_str(),
@@ -90,7 +86,7 @@ impl Health {
 
     /// Whether a watch is well, as far as can be told.
     pub fn is_well(&self, watched: Watched) -> bool {
-        self.watch(watched).failing().is_none_or(|failing| failing.last.elapsed() > AFTERMATH)
+        self.watch(watched).failed().is_none_or(|failed| failed.elapsed() > AFTERMATH)
     }
 
     /// Its failures since the start.
@@ -114,7 +110,42 @@ impl Health {
 }
 
 impl Watch {
-    fn failing(&self) -> std::sync::MutexGuard<'_, Option<Failing>> {
-        self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn failure(code: u16) -> watcher::Error {
+        watcher::Error::WatchError(Status { code, ..Status::default() }.boxed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_is_well_again_when_it_tells_something_or_has_not_failed_for_a_while() {
+        let health = Health::default();
+        health.failed(Watched::Vaults, &failure(500));
+        assert!(!health.is_well(Watched::Vaults) && health.is_well(Watched::Secrets));
+        health.heard(Watched::Vaults);
+        assert!(health.is_well(Watched::Vaults));
+        health.failed(Watched::Vaults, &failure(500));
+        advance(AFTERMATH).await;
+        assert!(!health.is_well(Watched::Vaults));
+        advance(Duration::from_secs(1)).await;
+        assert!(health.is_well(Watched::Vaults));
+        assert_eq!((health.failures(Watched::Vaults), health.failures(Watched::Secrets)), (2, 0));
+    }
+
+    #[test]
+    fn what_the_api_server_has_forgotten_is_no_failure() {
+        let health = Health::default();
+        health.failed(Watched::Secrets, &failure(410));
+        assert!(health.is_well(Watched::Secrets));
+        assert_eq!(health.failures(Watched::Secrets), 0);
     }
 }

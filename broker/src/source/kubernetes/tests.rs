@@ -240,3 +240,20 @@ async fn stopped(mut world: World) -> World {
     }
     world
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_fails_again_and_again_is_tried_ever_more_rarely_and_anew_after_a_while() {
+    let mut pauses = Pauses::default();
+    let mut taken = Vec::new();
+    for _ in 0..12 {
+        let pause = pauses.next().unwrap();
+        taken.push(pause);
+        // To begin a list is told as well, before each that fails.
+        pauses.reset();
+        tokio::time::advance(pause).await;
+    }
+    assert!(taken[0] <= Pauses::FIRST && taken[11] >= Pauses::LONGEST / 2, "{taken:?}");
+    assert!(taken.iter().all(|pause| *pause <= Pauses::LONGEST), "{taken:?}");
+    tokio::time::advance(Pauses::WHILE + Duration::from_secs(1)).await;
+    assert!(pauses.next().unwrap() <= Pauses::FIRST);
+}
