@@ -31,7 +31,9 @@ impl World {
     /// A broker that has read nothing yet: the API server keeps its lists back.
     async fn start() -> Self {
         let api = ApiServer::start().await.unwrap();
-        Resource::LISTED.map(|resource| api.hold(resource));
+        for resource in Resource::LISTED {
+            api.hold(resource);
+        }
         let config = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(config.path(), api.kubeconfig("keyward")).unwrap();
         let mut plan = plan("");

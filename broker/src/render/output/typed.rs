@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use keyward_types::SecretBytes;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::{super::certificate, DataByKey, RenderError, one, tls_data};
 use crate::render::basic_auth;
@@ -82,6 +82,6 @@ impl FixedType {
 
 /// As much as the API server asks for: a map `auths` need not be there where helpers give the passwords.
 fn is_json_map(value: &SecretBytes) -> bool {
-    let map = value.expose_str().map(serde_json::from_str::<HashMap<String, IgnoredAny>>);
+    let map = value.expose_str().map(serde_json::from_str::<HashMap<String, &RawValue>>);
     matches!(map, Some(Ok(_)))
 }
