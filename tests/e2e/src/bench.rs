@@ -13,9 +13,17 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams},
+};
+
 use crate::{
     scene::{Scene, World},
+    shop::secrets_of_vaults,
     stand::LOAD_VAULTS,
+    wait::{SOON, until_true},
 };
 
 /// Objects, spread evenly over the vaults at default settings.
@@ -43,6 +51,8 @@ pub async fn run(world: Arc<World>) -> anyhow::Result<bool> {
 
 #[allow(clippy::print_stdout, reason = "that is what it is for")]
 async fn measure(scene: &Scene) -> anyhow::Result<bool> {
+    // The definitions are installed with it, which the bare client needs too.
+    scene.stand().await?;
     let (mut alone, mut synced) = (Vec::new(), Vec::new());
     let mut last = None;
     for round in 1..=ROUNDS {
@@ -96,6 +106,22 @@ fn mebibytes(bytes: u64) -> f64 {
 /// Does `one` for every number, so many at a time.
 async fn for_each<F: Future<Output = anyhow::Result<()>>>(one: impl Fn(usize) -> F) -> anyhow::Result<()> {
     stream::iter(0..OBJECTS).map(one).buffer_unordered(CONCURRENT).try_collect().await
+}
+
+/// Deletes what was made in a namespace, and returns when it is gone: the next to be measured must not share the API
+/// server with that. The garbage collector would take minutes over the Secrets.
+async fn clear(scene: &Scene, namespace: &str) -> anyhow::Result<()> {
+    let client = scene.client();
+    let resources = secrets_of_vaults(client, namespace);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    resources.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+    secrets.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+    let one = ListParams::default().limit(1);
+    let is_empty = async || {
+        let left = resources.list_metadata(&one).await?.items.len() + secrets.list_metadata(&one).await?.items.len();
+        Ok(left == 0)
+    };
+    until_true("all deleted", SOON * 4, is_empty).await
 }
 
 fn vault_of(number: usize) -> String {

@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{akvs, for_each, name, value};
+use super::{akvs, clear, for_each, name, value};
 use crate::{scene::Scene, shop::secrets_of_vaults};
 
 pub(super) async fn run(scene: &Scene) -> anyhow::Result<Duration> {
@@ -44,7 +44,9 @@ pub(super) async fn run(scene: &Scene) -> anyhow::Result<Duration> {
         Ok(())
     })
     .await?;
-    Ok(began.elapsed())
+    let took = began.elapsed();
+    clear(scene, &namespace).await?;
+    Ok(took)
 }
 
 fn secret(namespace: &str, number: usize, uid: &str) -> Value {

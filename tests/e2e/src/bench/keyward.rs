@@ -11,16 +11,16 @@ use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
-    api::{DeleteParams, DynamicObject, ListParams, PostParams},
+    api::{DynamicObject, ListParams, PostParams},
 };
 
-use super::{OBJECTS, akvs, for_each, name, value, vault_of};
+use super::{OBJECTS, akvs, clear, for_each, name, value, vault_of};
 use crate::{
     requests::Counted,
     scene::Scene,
     shop::secrets_of_vaults,
     stand::{LOAD_VAULTS, Stand},
-    wait::{SOON, until_true},
+    wait::until_true,
 };
 
 /// The longest that one round may take.
@@ -130,12 +130,4 @@ fn resident(pid: u32, field: &str) -> anyhow::Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such line")?;
     let kilobytes: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
     Ok(kilobytes * 1024)
-}
-
-/// So that the next round begins with nothing.
-async fn clear(scene: &Scene, namespace: &str) -> anyhow::Result<()> {
-    let api = secrets_of_vaults(scene.client(), namespace);
-    api.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
-    let gone = async || Ok(api.list_metadata(&ListParams::default().limit(1)).await?.items.is_empty());
-    until_true("all deleted", SOON * 4, gone).await
 }
