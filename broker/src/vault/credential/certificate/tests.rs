@@ -1,5 +1,10 @@
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
 use super::*;
-use crate::vault::credential::{CertificateSource, SecretSource, SignInError};
+use crate::vault::credential::{CertificateSource, Files, SecretSource, SignInError, Store, StoreError, Stored};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -94,4 +99,46 @@ async fn one_file_is_recognised_by_what_it_holds() {
     std::fs::write(&path, fixture!("password.pfx")).unwrap();
     assert!(read(&source(Some("kwcanary"))).await.is_ok());
     assert!(read(&source(None)).await.is_err());
+}
+
+/// A store that holds one thing under whatever name.
+#[derive(Debug, Default)]
+struct Shelf(Mutex<Files>);
+
+#[async_trait]
+impl Store for Shelf {
+    async fn read(&self, name: &str) -> Result<Files, StoreError> {
+        let files = self.0.lock().unwrap().clone();
+        if files.is_empty() { Err(StoreError::Missing(name.to_owned())) } else { Ok(files) }
+    }
+
+    fn shown(&self, name: &str) -> String {
+        format!("Secret keyward/{name}")
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_is_read_as_a_directory_of_the_same_names() {
+    let shelf = Arc::new(Shelf::default());
+    let source = CertificateSource::Stored(Stored { store: Arc::clone(&shelf) as Arc<dyn Store>, name: "app".into() });
+    let write = |name: &str, content: &[u8]| {
+        shelf.0.lock().unwrap().insert(name.to_owned(), Zeroizing::new(content.to_vec()));
+    };
+    let own = der(fixture!("client.crt"));
+    assert!(matches!(read(&source).await, Err(SignInError::Store(StoreError::Missing(_)))));
+    write("tls.crt", CERTIFICATE.trim_end().as_bytes());
+    let error = read(&source).await.unwrap_err().to_string();
+    assert_eq!(error, "Secret keyward/app/tls.key holds no key of the client certificate");
+    write("tls.key", KEY.as_bytes());
+    assert_eq!(read(&source).await.unwrap().leaf(), own);
+
+    write("client.pfx", fixture!("password.pfx"));
+    write("password", b"kwcanary\n");
+    let error = read(&source).await.unwrap_err();
+    assert!(matches!(error, SignInError::Certificate { cause: CertificateError::Both, .. }), "{error}");
+    shelf.0.lock().unwrap().remove("tls.crt");
+    assert_eq!(read(&source).await.unwrap().leaf(), own);
+    write("password", b"kwcanary-wrong\n");
+    let error = read(&source).await.unwrap_err().to_string();
+    assert!(error.contains("Secret keyward/app") && !error.contains("kwcanary"), "{error}");
 }
