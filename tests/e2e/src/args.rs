@@ -4,6 +4,8 @@ use clap::Parser;
 use keyward_tests::programs::{Programs, ProgramsError};
 use libtest_mimic::Arguments;
 
+use crate::stand::Built;
+
 /// The end-to-end suite on a real API server.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo e2e --")]
@@ -23,8 +25,12 @@ pub struct Args {
 
 impl Args {
     /// The workspace's programs, as tests or a measurement need them.
-    pub fn programs(&self) -> Result<Programs, ProgramsError> {
-        if self.bench_sync { Programs::optimised() } else { Programs::build() }
+    pub fn programs(&self) -> Result<Built, ProgramsError> {
+        Ok(if self.bench_sync {
+            Built { programs: Programs::optimised()?, log_level: "info" }
+        } else {
+            Built { programs: Programs::build()?, log_level: "debug" }
+        })
     }
 }
 

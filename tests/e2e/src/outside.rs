@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lock = File::create(&lock).with_context(|| lock.display().to_string())?;
     lock.try_lock().context("another `cargo e2e` runs in this clone")?;
     cluster.run(&["check"])?;
-    let programs = args.programs()?;
+    let programs = args.programs()?.programs;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         // From here on a signal ends no more than what it must not interrupt: the cluster goes down first.

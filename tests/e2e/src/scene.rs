@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
-use keyward_tests::programs::Programs;
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
@@ -23,7 +22,7 @@ use crate::{
     manifests::{self, Kinds},
     pods,
     requests::Audit,
-    stand::{Stand, admits},
+    stand::{Built, Stand, admits},
     tokens,
     wait::{Look, SOON, until, until_true},
 };
@@ -34,17 +33,17 @@ pub struct World {
     logs: PathBuf,
     client: Client,
     kinds: Kinds,
-    programs: Programs,
+    built: Built,
     audit: Audit,
     stand: OnceCell<Stand>,
 }
 
 impl World {
     /// The cluster around us. Nothing is started yet.
-    pub async fn new(cluster: Cluster, logs: PathBuf, programs: Programs) -> anyhow::Result<Self> {
+    pub async fn new(cluster: Cluster, logs: PathBuf, built: Built) -> anyhow::Result<Self> {
         let client = Client::try_default().await.context("the cluster's kubeconfig")?;
         let audit = Audit::from_now(cluster.state().join("log/audit.log"))?;
-        Ok(Self { cluster, logs, client, kinds: Kinds::default(), programs, audit, stand: OnceCell::new() })
+        Ok(Self { cluster, logs, client, kinds: Kinds::default(), built, audit, stand: OnceCell::new() })
     }
 
     /// The cluster.
@@ -91,8 +90,8 @@ impl Scene {
 
     /// Emulator, charts and programs; set up when first asked for.
     pub async fn stand(&self) -> anyhow::Result<&Stand> {
-        let World { client, kinds, logs, programs, .. } = &*self.world;
-        self.world.stand.get_or_try_init(|| Stand::start(client, kinds, logs, programs.clone())).await
+        let World { client, kinds, logs, built, .. } = &*self.world;
+        self.world.stand.get_or_try_init(|| Stand::start(client, kinds, logs, built)).await
     }
 
     /// The requests of Keyward's service accounts from now on.

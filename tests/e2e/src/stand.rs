@@ -44,12 +44,22 @@ pub struct Stand {
     pub ca: TestCa,
     client: Client,
     programs: Programs,
+    log_level: &'static str,
     directory: TempDir,
     logs: PathBuf,
     broker: Mutex<Option<Broker>>,
     /// Where the broker serves, once one has served: the next one serves there too.
     address: Mutex<Option<SocketAddr>>,
     controllers: Mutex<[Option<Service>; CONTROLLERS]>,
+}
+
+/// The workspace's programs, and how much they are to say.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Where they are.
+    pub programs: Programs,
+    /// `--log-level`: what is measured must not be measured writing logs that nobody would have it write.
+    pub log_level: &'static str,
 }
 
 struct Broker {
@@ -59,7 +69,7 @@ struct Broker {
 
 impl Stand {
     /// Emulator and charts; no process yet.
-    pub async fn start(client: &Client, kinds: &Kinds, logs: &Path, programs: Programs) -> anyhow::Result<Self> {
+    pub async fn start(client: &Client, kinds: &Kinds, logs: &Path, built: &Built) -> anyhow::Result<Self> {
         let emulator = Emulator::builder().objects_yaml(&declarations::objects()).start().await?;
         let directory = tempfile::tempdir()?;
         let ca = TestCa::new("Keyward e2e CA")?;
@@ -70,7 +80,8 @@ impl Stand {
             emulator,
             ca,
             client: client.clone(),
-            programs,
+            programs: built.programs.clone(),
+            log_level: built.log_level,
             directory,
             logs: logs.to_owned(),
             broker: Mutex::default(),
@@ -238,7 +249,7 @@ impl Stand {
         }
         environment.insert("KEYWARD_SOURCE", "kubernetes".to_owned());
         environment.insert("KEYWARD_AUTHN", "token-review".to_owned());
-        environment.insert("KEYWARD_LOG_LEVEL", "debug".to_owned());
+        environment.insert("KEYWARD_LOG_LEVEL", self.log_level.to_owned());
         environment.insert("KUBECONFIG", kubeconfig.display().to_string());
         let mut address = self.address.lock().await;
         if let Some(address) = *address {
@@ -270,7 +281,7 @@ impl Stand {
             ("KEYWARD_COPY_ANNOTATIONS", "note".to_owned()),
             ("KEYWARD_RESTART_WINDOW", "8s".to_owned()),
             ("KEYWARD_LOG_FORMAT", "json".to_owned()),
-            ("KEYWARD_LOG_LEVEL", "debug".to_owned()),
+            ("KEYWARD_LOG_LEVEL", self.log_level.to_owned()),
         ];
         let name = format!("keyward-controller-{number}");
         let service =

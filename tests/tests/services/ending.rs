@@ -29,7 +29,11 @@ async fn streams_that_anyone_may_open_end_when_the_broker_stops() {
     let ended = stand.broker.stop().await.unwrap();
     assert!(ended.status.success(), "{}", ended.stderr.lines().last().unwrap_or_default());
     assert!(!ended.stderr.contains("aborted"));
-    assert_eq!(answers.message().await.unwrap_err().code(), Code::Unavailable);
+    // Its own side being open, the server resets the stream behind the status, and this client may hear of the reset alone.
+    match answers.message().await {
+        Err(status) => assert_eq!(status.code(), Code::Unavailable),
+        Ok(answer) => assert!(answer.is_none(), "the stream goes on"),
+    }
     let last = loop {
         match health.message().await {
             Ok(Some(_)) => {}
