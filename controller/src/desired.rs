@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use keyward_types::SecretBytes;
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::{
-    akvs::{Akvs, VERSION},
+    akvs::Akvs,
     broker::Fetched,
     target::{Target, TargetKind},
 };
@@ -91,107 +89,12 @@ pub fn desired(akvs: &Akvs, fetched: Fetched, propagation: &Propagation) -> Vec<
     targets(akvs).into_iter().filter_map(of).collect()
 }
 
-/// What is sent to have it so: a server-side apply.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Apply<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    metadata: ApplyMetadata<'a>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    secret_type: Option<&'a str>,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ApplyMetadata<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource_version: Option<&'a str>,
-    labels: &'a BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: &'a BTreeMap<String, String>,
-    owner_references: [OwnerReference; 1],
-}
-
-/// What `akvs` is named by among the owners of what is written for it.
-pub(crate) fn owner_reference(akvs: &Akvs) -> OwnerReference {
-    OwnerReference {
-        api_version: format!("{}/{VERSION}", keyward_crds::akvs::GROUP),
-        kind: keyward_crds::akvs::KIND.to_owned(),
-        name: akvs.name().to_owned(),
-        uid: akvs.uid().to_owned(),
-        // Several may own one object, and only one of an object's owners may be its controller.
-        controller: Some(false),
-        block_owner_deletion: Some(true),
-    }
-}
-
-impl<'a> Apply<'a> {
-    /// `resource_version` is the one that was looked at; with it, anything newer is left as it is.
-    pub fn new(owner: &'a Akvs, desired: &'a Desired, resource_version: Option<&'a str>) -> Self {
-        let Target { kind, namespace, name } = &desired.target;
-        Self {
-            api_version: "v1",
-            kind: kind.as_str(),
-            metadata: ApplyMetadata {
-                name,
-                namespace,
-                resource_version,
-                labels: &desired.labels,
-                annotations: &desired.annotations,
-                owner_references: [owner_reference(owner)],
-            },
-            secret_type: desired.secret_type.as_deref(),
-            data: Data::new(*kind, desired.data.iter().map(|(key, value)| (key.as_str(), value))),
-        }
-    }
-}
-
-/// `data`, written as the kind has it.
-pub(crate) struct Data<'a> {
-    kind: TargetKind,
-    data: Vec<(&'a str, &'a SecretBytes)>,
-}
-
-impl<'a> Data<'a> {
-    pub(crate) fn new(kind: TargetKind, data: impl Iterator<Item = (&'a str, &'a SecretBytes)>) -> Self {
-        Self { kind, data: data.collect() }
-    }
-}
-
-impl Serialize for Data<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use base64::{display::Base64Display, engine::general_purpose::STANDARD};
-
-        let mut map = serializer.serialize_map(Some(self.data.len()))?;
-        for (key, value) in &self.data {
-            map.serialize_key(key)?;
-            match self.kind {
-                TargetKind::Secret => map.serialize_value(&Shown(&Base64Display::new(value.expose(), &STANDARD)))?,
-                TargetKind::ConfigMap => map.serialize_value(value.expose_str().unwrap_or_default())?,
-            }
-        }
-        map.end()
-    }
-}
-
-/// Written as it shows itself, without a copy between.
-struct Shown<'a, T>(&'a T);
-
-impl<T: std::fmt::Display> Serialize for Shown<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::manifest::Manifest;
 
     fn akvs(output: &Value) -> Akvs {
         serde_json::from_value(json!({
@@ -219,8 +122,10 @@ mod tests {
             "secret": {"name": "one", "dataKey": "k", "type": ""}, "configMap": {"name": "two", "dataKey": "k"},
         }));
         let desired = desired(&akvs, fetched(), &Propagation::default());
-        let bodies: Vec<Value> =
-            desired.iter().map(|desired| serde_json::to_value(Apply::new(&akvs, desired, None)).unwrap()).collect();
+        let bodies: Vec<Value> = desired
+            .iter()
+            .map(|desired| serde_json::to_value(Manifest::applied(&akvs, desired, None)).unwrap())
+            .collect();
         assert_eq!(bodies[0]["data"]["k"], "a3djYW5hcnk=");
         assert_eq!(bodies[0].get("type"), None, "an empty type is none");
         assert_eq!(bodies[1]["data"]["k"], concat!("kw", "canary"));
@@ -238,7 +143,7 @@ mod tests {
             annotations: vec![keyward_types::Pattern::new("note")],
         };
         let desired = desired(&akvs, fetched(), &propagation).remove(0);
-        let body = serde_json::to_value(Apply::new(&akvs, &desired, Some("7"))).unwrap();
+        let body = serde_json::to_value(Manifest::applied(&akvs, &desired, Some("7"))).unwrap();
         assert_eq!(body["metadata"]["labels"], json!({"app.kubernetes.io/managed-by": "keyward", "team": "shop"}));
         assert_eq!(body["metadata"]["annotations"], json!({"note": "x"}));
         assert_eq!((&body["type"], &body["metadata"]["resourceVersion"]), (&json!("x/y"), &json!("7")));

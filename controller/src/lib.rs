@@ -9,6 +9,7 @@
 //! | [`akvs`] | an `AzureKeyVaultSecret` as the API server holds it, valid or not | none: pure |
 //! | [`broker`] | data and versions, by mTLS gRPC | broker |
 //! | [`desired`] | spec and data → the objects there should be | none: pure |
+//! | [`manifest`] | an object as it is sent | none: pure |
 //! | [`fields`] | `managedFields` → who owns what of an object | none: pure |
 //! | [`mod@plan`] | there should be, there is → what to do, or why not | none: pure |
 //! | [`objects`] | reading and writing Secrets and `ConfigMap`s | API server |
@@ -29,6 +30,7 @@ pub mod desired;
 pub mod fields;
 pub mod leader;
 pub mod managed;
+pub mod manifest;
 pub mod metrics;
 pub mod objects;
 pub mod own;

@@ -3,16 +3,13 @@
 //! Whatever is to stay comes back with the very request that makes it: other people's labels and annotations, and the keys
 //! of other `AzureKeyVaultSecret`s, which could perhaps not be fetched now. Those are then applied by their own managers.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use keyward_types::SecretBytes;
-use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     akvs::Akvs,
-    desired::{Data, Desired, MANAGED_BY, OPAQUE, owner_reference},
+    desired::{Desired, MANAGED_BY, OPAQUE},
     fields::Part,
+    manifest::{Manifest, owner_reference, texts},
     objects::{CONTROLLER, ObjectError, Objects},
     own,
     plan::Observed,
@@ -28,14 +25,14 @@ pub async fn recreate(
     without: &str,
     ours: Option<(&Akvs, &Desired)>,
 ) -> Result<(), ObjectError> {
-    let remade = Remade::new(target, observed, without, ours);
+    let remade = remade(target, observed, without, ours);
     objects.delete(target, &observed.uid, &observed.resource_version).await?;
     if remade.data.is_empty() {
         return Ok(());
     }
-    objects.create(target, CONTROLLER, &remade.body()).await?;
+    objects.create(target, CONTROLLER, &remade).await?;
     for (uid, part) in kept(observed, without) {
-        own::apply(objects, target, uid, true, &remade.part(uid, part)).await?;
+        own::apply(objects, target, uid, true, &part_of(&remade, uid, part)).await?;
     }
     Ok(())
 }
@@ -47,107 +44,55 @@ fn kept<'a>(observed: &'a Observed, without: &'a str) -> impl Iterator<Item = (&
 }
 
 /// The object as it is to be made.
-struct Remade<'a> {
+fn remade<'a>(
     target: &'a Target,
-    secret_type: Option<&'a str>,
-    labels: BTreeMap<&'a str, &'a str>,
-    annotations: BTreeMap<&'a str, &'a str>,
-    owners: Vec<OwnerReference>,
-    data: BTreeMap<&'a str, &'a SecretBytes>,
-}
-
-impl<'a> Remade<'a> {
-    fn new(target: &'a Target, observed: &'a Observed, without: &str, ours: Option<(&'a Akvs, &'a Desired)>) -> Self {
-        let gone = observed.parts.iter().find(|part| part.uid() == Some(without));
-        let stays = |owned: fn(&Part) -> &std::collections::BTreeSet<String>, key: &str| {
-            gone.is_none_or(|gone| !owned(gone).contains(key))
-        };
-        let text = |(key, value): (&'a String, &'a String)| (key.as_str(), value.as_str());
-        let mut labels: BTreeMap<_, _> =
-            observed.labels.iter().map(text).filter(|(key, _)| stays(|part| &part.labels, key)).collect();
-        let mut annotations: BTreeMap<_, _> =
-            observed.annotations.iter().map(text).filter(|(key, _)| stays(|part| &part.annotations, key)).collect();
-        let mut owners: Vec<_> =
-            observed.owner_references.iter().filter(|owner| owner.uid != without).cloned().collect();
-        let mut data: BTreeMap<_, _> = observed.data.iter().map(|(key, value)| (key.as_str(), value)).collect();
-        data.retain(|key, _| kept(observed, without).any(|(_, part)| part.data.contains(*key)));
-        let of_others = kept(observed, without).any(|(_, part)| part.owns_type);
-        let mut secret_type = observed.secret_type.as_deref().filter(|_| of_others);
-        labels.insert(MANAGED_BY.0, MANAGED_BY.1);
-        if let Some((akvs, desired)) = ours {
-            labels.extend(desired.labels.iter().map(text));
-            annotations.extend(desired.annotations.iter().map(text));
-            owners.push(owner_reference(akvs));
-            data.extend(desired.data.iter().map(|(key, value)| (key.as_str(), value)));
-            secret_type = desired.secret_type.as_deref().or(secret_type);
-        }
-        Self { target, secret_type: secret_type.or(Some(OPAQUE)), labels, annotations, owners, data }
+    observed: &'a Observed,
+    without: &str,
+    ours: Option<(&Akvs, &'a Desired)>,
+) -> Manifest<'a> {
+    let gone = observed.parts.iter().find(|part| part.uid() == Some(without));
+    let stays = |owned: fn(&Part) -> &BTreeSet<String>, key: &str| gone.is_none_or(|gone| !owned(gone).contains(key));
+    let (mut labels, mut annotations) = (texts(&observed.labels), texts(&observed.annotations));
+    labels.retain(|key, _| stays(|part| &part.labels, key));
+    annotations.retain(|key, _| stays(|part| &part.annotations, key));
+    labels.insert(MANAGED_BY.0, MANAGED_BY.1);
+    let mut owners: Vec<_> = observed.owner_references.iter().filter(|owner| owner.uid != without).cloned().collect();
+    let mut data: BTreeMap<_, _> = observed.data.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    data.retain(|key, _| kept(observed, without).any(|(_, part)| part.data.contains(*key)));
+    let is_held = kept(observed, without).any(|(_, part)| part.owns_type);
+    let mut secret_type = observed.secret_type.as_deref().filter(|_| is_held);
+    if let Some((akvs, desired)) = ours {
+        labels.extend(texts(&desired.labels));
+        annotations.extend(texts(&desired.annotations));
+        owners.push(owner_reference(akvs));
+        data.extend(desired.data.iter().map(|(key, value)| (key.as_str(), value)));
+        secret_type = desired.secret_type.as_deref().or(secret_type);
     }
-
-    fn body(&self) -> Body<'_> {
-        let metadata = Metadata {
-            name: &self.target.name,
-            namespace: &self.target.namespace,
-            labels: self.labels.clone(),
-            annotations: self.annotations.clone(),
-            owner_references: self.owners.clone(),
-        };
-        let secret_type = self.secret_type;
-        Body { api_version: "v1", kind: self.target.kind.as_str(), metadata, secret_type, data: self.data(|_| true) }
-    }
-
-    /// What another one applies: its own part, as it was.
-    fn part(&self, uid: &str, part: &Part) -> Body<'_> {
-        let chosen = |all: &BTreeMap<&'a str, &'a str>, keys: &std::collections::BTreeSet<String>| {
-            all.iter().filter(|(key, _)| keys.contains(**key)).map(|(key, value)| (*key, *value)).collect()
-        };
-        let metadata = Metadata {
-            name: &self.target.name,
-            namespace: &self.target.namespace,
-            labels: chosen(&self.labels, &part.labels),
-            annotations: chosen(&self.annotations, &part.annotations),
-            owner_references: self.owners.iter().filter(|owner| owner.uid == uid).cloned().collect(),
-        };
-        Body {
-            api_version: "v1",
-            kind: self.target.kind.as_str(),
-            metadata,
-            secret_type: self.secret_type.filter(|_| part.owns_type),
-            data: self.data(|key| part.data.contains(key)),
-        }
-    }
-
-    fn data(&self, chosen: impl Fn(&str) -> bool) -> Data<'_> {
-        let data = self.data.iter().filter(|(key, _)| chosen(key)).map(|(key, value)| (*key, *value));
-        Data::new(self.target.kind, data)
+    Manifest {
+        target,
+        resource_version: None,
+        secret_type: secret_type.or(Some(OPAQUE)),
+        labels,
+        annotations,
+        owners,
+        data,
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    metadata: Metadata<'a>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    secret_type: Option<&'a str>,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    labels: BTreeMap<&'a str, &'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<&'a str, &'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    owner_references: Vec<OwnerReference>,
+/// What another one applies: its own part, as it was.
+fn part_of<'a>(whole: &Manifest<'a>, uid: &str, part: &Part) -> Manifest<'a> {
+    let mut own = whole.clone();
+    own.labels.retain(|key, _| part.labels.contains(*key));
+    own.annotations.retain(|key, _| part.annotations.contains(*key));
+    own.owners.retain(|owner| owner.uid == uid);
+    own.data.retain(|key, _| part.data.contains(*key));
+    own.secret_type = own.secret_type.filter(|_| part.owns_type);
+    own
 }
 
 #[cfg(test)]
 mod tests {
+    use keyward_types::SecretBytes;
     use serde_json::{Value, json};
 
     use super::*;
@@ -186,8 +131,8 @@ mod tests {
     fn what_is_not_to_go_comes_back_and_each_part_with_its_manager() {
         let (observed, target) =
             (observed(), Target { kind: TargetKind::Secret, namespace: "shop".into(), name: "db".into() });
-        let remade = Remade::new(&target, &observed, ONE, None);
-        let body = serde_json::to_value(remade.body()).unwrap();
+        let remade = remade(&target, &observed, ONE, None);
+        let body = serde_json::to_value(&remade).unwrap();
         assert_eq!((&body["data"], &body["type"]), (&json!({"b": "Yg=="}), &json!("Opaque")));
         assert_eq!(
             body["metadata"]["labels"],
@@ -196,7 +141,7 @@ mod tests {
         assert_eq!(body["metadata"]["annotations"], json!({"note": "y"}));
         assert_eq!(body["metadata"]["ownerReferences"][0]["uid"], TWO);
         let (uid, part) = kept(&observed, ONE).next().unwrap();
-        let part = serde_json::to_value(remade.part(uid, part)).unwrap();
+        let part = serde_json::to_value(part_of(&remade, uid, part)).unwrap();
         assert_eq!(part["metadata"]["labels"], json!({"app.kubernetes.io/managed-by": "keyward", "label-b": "2"}));
         assert_eq!((part["metadata"].get("annotations"), part.get("type")), (None, None));
     }
@@ -214,8 +159,8 @@ mod tests {
             annotations: BTreeMap::new(),
         };
         let observed = observed();
-        let remade = Remade::new(&target, &observed, TWO, Some((&akvs, &desired)));
-        let body = serde_json::to_value(remade.body()).unwrap();
+        let remade = remade(&target, &observed, TWO, Some((&akvs, &desired)));
+        let body = serde_json::to_value(&remade).unwrap();
         assert_eq!((&body["data"], &body["type"]), (&json!({"a": "YQ==", "c": "Yw=="}), &json!("new/type")));
         let uids: Vec<_> =
             body["metadata"]["ownerReferences"].as_array().unwrap().iter().map(|owner| &owner["uid"]).collect();

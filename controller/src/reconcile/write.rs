@@ -3,8 +3,9 @@
 use super::{Context, LookError};
 use crate::{
     akvs::Akvs,
-    desired::{Apply, Desired},
+    desired::Desired,
     fields::manager_of,
+    manifest::Manifest,
     objects::ObjectError,
     own,
     plan::{Me, Plan, Refusal, plan},
@@ -45,7 +46,7 @@ async fn attempt(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Op
         (Plan::Keep, observed) => Ok(observed.map(|observed| observed.resource_version)),
         (Plan::Create, _) => create(akvs, desired, context).await,
         (Plan::Apply { force, resource_version, evict }, _) => {
-            let body = Apply::new(akvs, desired, Some(&resource_version));
+            let body = Manifest::applied(akvs, desired, Some(&resource_version));
             let written = own::apply(objects, target, uid, force, &body).await?;
             for gone in &evict {
                 release::vanished(objects, target, gone, &|uid| context.peer(uid).is_some()).await?;
@@ -73,7 +74,7 @@ async fn attempt(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Op
 /// It was not there a moment ago. If somebody made it since, what was added is taken back, and it is looked at again.
 async fn create(akvs: &Akvs, desired: &Desired, context: &Context) -> Result<Option<String>, LookError> {
     let (objects, target, manager) = (&context.objects, &desired.target, manager_of(akvs.uid()));
-    let written = match objects.apply(target, &manager, false, &Apply::new(akvs, desired, None)).await {
+    let written = match objects.apply(target, &manager, false, &Manifest::applied(akvs, desired, None)).await {
         Ok(written) => written,
         Err(error) => return somebody_was_faster(error).map(|()| None).map_err(Into::into),
     };

@@ -22,7 +22,16 @@ tests![
 ];
 
 /// Resources that the controller writes.
-const WRITTEN: [&str; 4] = ["secrets", "configmaps", "azurekeyvaultsecrets", "events"];
+const WRITTEN: [&str; 8] = [
+    "secrets",
+    "configmaps",
+    "azurekeyvaultsecrets",
+    "azurekeyvaults",
+    "events",
+    "deployments",
+    "statefulsets",
+    "daemonsets",
+];
 
 async fn nothing_is_written_while_nothing_changes(scene: &Scene) -> anyhow::Result<()> {
     let shop = Shop::open(scene).await?;
