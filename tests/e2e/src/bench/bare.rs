@@ -12,7 +12,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{akvs, clear, for_each, name, value};
-use crate::{scene::Scene, shop::secrets_of_vaults};
+use crate::{scene::Scene, shop::secrets_of_vaults, stand::CONTROLLER};
 
 pub(super) async fn run(scene: &Scene) -> anyhow::Result<Duration> {
     let namespace = scene.namespace("bare", &[]).await?;
@@ -31,6 +31,9 @@ pub(super) async fn run(scene: &Scene) -> anyhow::Result<Duration> {
     })
     .await?;
     let uids = uids.into_inner();
+    // As whom the controller writes: the API server asks the same of both, and writes down the same.
+    let client = CONTROLLER.client(&client).await?;
+    let resources = secrets_of_vaults(&client, &namespace);
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
     let began = Instant::now();
