@@ -64,21 +64,26 @@ impl Election {
                 }
                 Err(_) => tracing::warn!(lease = self.config.name, "the API server does not answer about the lease"),
             }
-            let end = self.end_of(renewed);
-            self.say(end.is_some_and(|end| Instant::now() < end));
+            renewed = self.still(renewed);
             let next = Instant::now() + self.pause();
-            if shutdown.run_until_cancelled(sleep_until(end.map_or(next, |end| end.min(next)))).await.is_none() {
+            let wake = self.end_of(renewed).map_or(next, |end| end.min(next));
+            if shutdown.run_until_cancelled(sleep_until(wake)).await.is_none() {
                 break;
             }
-            if end.is_some_and(|end| Instant::now() >= end) {
-                self.say(false);
-            }
+            renewed = self.still(renewed);
         }
         self.say(false);
         stopped.cancelled().await;
         if renewed.is_some() {
             self.give_back(&seen).await;
         }
+    }
+
+    /// Says whether this replica leads, having renewed then, and forgets a renewal that is too long ago.
+    fn still(&self, renewed: Option<Instant>) -> Option<Instant> {
+        let renewed = renewed.filter(|_| self.end_of(renewed).is_some_and(|end| Instant::now() < end));
+        self.say(renewed.is_some());
+        renewed
     }
 
     /// When a leader that renewed then stops: after two thirds of the lease, the rest being for its work to end.
@@ -128,3 +133,6 @@ impl Election {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
