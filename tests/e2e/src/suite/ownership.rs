@@ -1,8 +1,8 @@
 //! Whose what is written is: what is left alone, what is taken over, what several share, what is set right.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Secret;
-use keyward_tests::vault::config::CertificateSeed;
+use keyward_tests::vault::{Collection, config::CertificateSeed};
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
@@ -18,6 +18,7 @@ tests![
     drift_is_set_right_and_what_others_add_stays,
     several_secrets_fill_one_each_with_its_keys,
     a_tls_secret_takes_an_extra_key_of_another,
+    what_cannot_be_fetched_survives_a_change_of_type,
     a_contested_key_stays_with_who_had_it,
     labels_and_annotations_travel_by_the_allow_list_only,
     what_is_orphaned_on_purpose_keeps_its_data,
@@ -143,6 +144,25 @@ async fn a_tls_secret_takes_an_extra_key_of_another(scene: &Scene) -> anyhow::Re
     // The typed part goes: what is left is the other's, whole.
     shop.delete("cert", &DeleteParams::default()).await?;
     shop.until_data("out", &[("extra", "kwcanary-extra")]).await
+}
+
+async fn what_cannot_be_fetched_survives_a_change_of_type(scene: &Scene) -> anyhow::Result<()> {
+    let shop = Shop::open(scene).await?;
+    let vault = shop.stand.vault(VAULT)?;
+    vault.put_certificate(&shop.object("cert"), &CertificateSeed::default())?;
+    shop.synced("extra", "kwcanary-extra", "{secret: {name: out, dataKey: extra}}").await?;
+    vault.set_enabled(Collection::Secrets, &shop.object("extra"), false)?;
+    shop.until_ready("extra", "False", "ObjectUnavailable").await?;
+    // Its key is the last good copy there is, through both: becoming typed, and becoming Opaque again.
+    shop.akvs("cert", "certificate", "{secret: {name: out, type: kubernetes.io/tls}}").await?;
+    shop.until_ready("cert", "True", "Synced").await?;
+    let data = shop.data("out").await?.context("no Secret")?;
+    ensure!(data.text("extra") == Some("kwcanary-extra"), "{data:?}");
+    shop.delete("cert", &DeleteParams::default()).await?;
+    shop.until_data("out", &[("extra", "kwcanary-extra")]).await?;
+    // It is still its own: it goes with it.
+    shop.delete("extra", &DeleteParams::default()).await?;
+    shop.until_no_secret("out").await
 }
 
 async fn a_contested_key_stays_with_who_had_it(scene: &Scene) -> anyhow::Result<()> {
