@@ -53,6 +53,14 @@ pub struct Described {
     pub expires: Option<Time>,
 }
 
+impl Fetched {
+    /// Whether it was rendered for the spec that is known here: what was rendered for a newer one may have other keys than
+    /// its type allows.
+    pub fn fits(&self, akvs: &Akvs) -> bool {
+        self.generation == akvs.generation()
+    }
+}
+
 impl Connection {
     /// The rendered data of `akvs` as it is known here: at its UID and at least its generation.
     pub async fn fetch(&self, akvs: &Akvs) -> Result<Fetched, Status> {
@@ -107,4 +115,17 @@ fn fetched(answer: FetchResponse) -> Fetched {
 fn time<T: TryInto<SystemTime>>(timestamp: T) -> Option<Time> {
     let since = timestamp.try_into().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     Timestamp::from_second(i64::try_from(since.as_secs()).ok()?).ok().map(Time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_rendered_for_a_newer_spec_does_not_fit_an_older_one() {
+        let akvs: Akvs =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "db", "generation": 2}})).unwrap();
+        let of = |generation| fetched(FetchResponse { generation, ..FetchResponse::default() });
+        assert!(of(2).fits(&akvs) && !of(3).fits(&akvs) && !of(1).fits(&akvs));
+    }
 }

@@ -97,6 +97,12 @@ pub(crate) enum LookError {
     Replaced,
 }
 
+impl From<tonic::Status> for LookError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Broker(broker::of_status(&status))
+    }
+}
+
 /// Looks at one secret, and says when to look again if nothing happens.
 pub async fn reconcile(akvs: Arc<Akvs>, context: Arc<Context>) -> Action {
     if akvs.is_deleting() {
@@ -130,10 +136,9 @@ pub async fn reconcile(akvs: Arc<Akvs>, context: Arc<Context>) -> Action {
 async fn look(akvs: &Akvs, context: &Context) -> Result<(Outcome, Vec<(Target, String)>), LookError> {
     akvs.spec.as_ref().map_err(|reason| LookError::Invalid(reason.clone()))?;
     let (outcome, written) = if akvs.has_output() {
-        let fetched =
-            context.broker.fetch(akvs).await.map_err(|status| LookError::Broker(broker::of_status(&status)))?;
-        // What was rendered for a newer spec does not fit the one known here: that one's own look comes.
-        if fetched.generation != akvs.generation() {
+        let fetched = context.broker.fetch(akvs).await?;
+        // The newer spec's own look comes.
+        if !fetched.fits(akvs) {
             return Err(LookError::Replaced);
         }
         let (version, expires) = (fetched.version.clone(), fetched.expires.clone());
@@ -145,9 +150,7 @@ async fn look(akvs: &Akvs, context: &Context) -> Result<(Outcome, Vec<(Target, S
         let targets = written.iter().map(|(target, _)| target.clone()).collect();
         (Outcome::Synced { version, expires, targets }, written)
     } else {
-        let described =
-            context.broker.describe(akvs).await.map_err(|status| LookError::Broker(broker::of_status(&status)))?;
-        let Described { version, expires } = described;
+        let Described { version, expires } = context.broker.describe(akvs).await?;
         (Outcome::Admitted { version, expires }, Vec::new())
     };
     // Only now: what took its place is there.
