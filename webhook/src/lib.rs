@@ -4,6 +4,23 @@
 //!
 //! | room | does | I/O |
 //! |---|---|---|
+//! | [`review`] | an AdmissionReview: read, and answered | none: pure |
+//! | [`mod@scan`] | a pod → its containers with references | none: pure |
+//! | [`variables`], [`expand`] | a container's environment as the kubelet will make it | none: pure |
+//! | [`mod@wanted`] | which image is to be looked up, for which node and with whose rights | none: pure |
 //! | [`image`] | what an image starts when the pod does not say | registry, API server |
+//! | [`mod@mutate`] | pod and facts → patch and warnings | none: pure |
+//! | [`edits`] | a JSON patch in the making | none: pure |
+//! | [`denial`] | every way to refuse a pod | none: pure |
+//! | [`names`] | what our parts of a pod are called | none: pure |
 
+pub mod denial;
+pub mod edits;
+pub mod expand;
 pub mod image;
+pub mod mutate;
+pub mod names;
+pub mod review;
+pub mod scan;
+pub mod variables;
+pub mod wanted;
