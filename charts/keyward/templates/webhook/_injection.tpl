@@ -20,11 +20,13 @@ matchExpressions:
 
 {{/* CEL: whether the variable `e` holds a reference, or what ends like one, as Reference::parse in proto/types reads it. */}}
 {{- define "keyward.holdsReference" -}}
-[e.?value.orValue('').split('@azurekeyvault', 2)].exists(s, s.size() == 2 && (s[1].startsWith('?') || s[1].trim() == ''))
+has(e.value) && e.value.contains('@azurekeyvault')
+&& [e.value.split('@azurekeyvault', 2)[1]].exists(rest, rest.startsWith('?') || rest.trim() == '')
 {{- end }}
 
 {{/* CEL: `CONTAINER: VARIABLE, …` for each container of a list (called with the list's expression) that holds references. */}}
 {{- define "keyward.literals" -}}
-{{ . }}.map(c, c.?env.orValue([]).exists(e, {{ include "keyward.holdsReference" . }}),
-  c.name + ': ' + c.env.filter(e, {{ include "keyward.holdsReference" . }}).map(e, e.name).join(', '))
+{{ . }}.map(c,
+c.?env.orValue([]).exists(e, {{ include "keyward.holdsReference" . }}),
+c.name + ': ' + c.env.filter(e, {{ include "keyward.holdsReference" . }}).map(e, e.name).join(', '))
 {{- end }}
