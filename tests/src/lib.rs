@@ -10,6 +10,7 @@ pub mod launches;
 pub mod process;
 pub mod programs;
 pub mod quickstart;
+pub mod registry;
 pub mod resilience;
 pub mod stand;
 pub mod vault;

@@ -73,7 +73,7 @@ mod pages;
 mod policy;
 mod route;
 mod secrets;
-mod server;
+pub(crate) mod server;
 mod shelf;
 mod shelves;
 mod start;

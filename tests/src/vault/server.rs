@@ -47,7 +47,7 @@ pub enum TlsError {
 }
 
 /// TLS with one certificate; HTTP/1.1 only, so that a connection is one call at a time.
-pub(super) fn tls(issued: &Issued) -> Result<TlsAcceptor, TlsError> {
+pub(crate) fn tls(issued: &Issued) -> Result<TlsAcceptor, TlsError> {
     let chain = CertificateDer::pem_slice_iter(issued.cert_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -60,7 +60,7 @@ pub(super) fn tls(issued: &Issued) -> Result<TlsAcceptor, TlsError> {
 }
 
 /// Serves until `stop`, then lets calls under way finish for a moment.
-pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, stop: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, stop: CancellationToken) {
     let router = router.layer(DefaultBodyLimit::max(MAX_BODY));
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
