@@ -85,10 +85,3 @@ pub struct Wanted {
 
 /// Shared by all reviews that ask for the same configuration.
 pub type SharedConfig = Arc<ImageConfig>;
-
-/// Why it is not known.
-#[derive(Debug, thiserror::Error)]
-#[error("image {image} was not looked up; set `command`")]
-pub struct ImageError {
-    image: String,
-}

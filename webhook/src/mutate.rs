@@ -22,7 +22,7 @@ use k8s_openapi::api::core::v1::PodSpec;
 use keyward_types::Reference;
 
 use self::warnings::Warnings;
-use crate::{denial::Denial, edits::Edits, image::SharedConfig, scan::Scanned};
+use crate::{denial::Denial, edits::Edits, image::SharedConfig, names::REFERENCES, scan::Scanned};
 
 /// How pods are injected: the same for all.
 #[derive(Clone, Debug)]
@@ -83,7 +83,8 @@ pub struct Mutation {
     pub warnings: Vec<String>,
 }
 
-/// The references of one container: those in its variables, and those in its image's, sorted.
+/// The references of one container: those in its variables, those in its image's, and those that were found when the pod
+/// came before and its image was asked. Sorted.
 pub fn references(scanned: &Scanned<'_>, image: Option<&SharedConfig>) -> Vec<Reference> {
     let named = |variable: &str| {
         scanned.references.contains_key(variable)
@@ -94,10 +95,26 @@ pub fn references(scanned: &Scanned<'_>, image: Option<&SharedConfig>) -> Vec<Re
         let reference = Reference::parse(value)?.ok()?;
         (!named(variable)).then_some(reference)
     });
-    let mut all: Vec<Reference> = scanned.references.values().cloned().chain(of_image).collect();
+    let before = scanned.container.env.iter().flatten().filter(|env| scanned.is_wrapped && env.name == REFERENCES);
+    let before = before.flat_map(|env| env.value.iter().flat_map(|names| names.split(','))).filter_map(listed);
+    let mut all: Vec<Reference> = scanned.references.values().cloned().chain(of_image).chain(before).collect();
     all.sort();
     all.dedup();
     all
+}
+
+/// Of [`REFERENCES`], one entry. It is without the marker: the list itself must not be taken for a reference.
+fn entry(reference: &Reference) -> String {
+    match reference.query() {
+        Some(query) => format!("{}?{query}", reference.name()),
+        None => reference.name().to_owned(),
+    }
+}
+
+/// The reference that an entry stands for.
+fn listed(entry: &str) -> Option<Reference> {
+    let (name, query) = entry.split_once('?').map_or((entry, None), |(name, query)| (name, Some(query)));
+    Reference::new(name, query).ok()
 }
 
 /// What is to be changed so that the launcher starts first in each of `scanned`.

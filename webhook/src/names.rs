@@ -24,3 +24,5 @@ pub const AUTHORITY_KEY: &str = "ca.crt";
 pub const OPT_OUT_LABEL: &str = "keyward.dev/inject";
 /// Its value.
 pub const OPT_OUT: &str = "disabled";
+/// The variable with the names that a container's references had when its pod was created.
+pub const REFERENCES: &str = "KEYWARD_REFERENCES";

@@ -3,13 +3,13 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec, VolumeMount};
 use serde_json::{Value, json};
 
-use super::{Facts, Injection, references};
+use super::{Facts, Injection, entry, references};
 use crate::{
     denial::Denial,
     edits::{Edits, Path},
     expand::escape,
     image::ImageConfig,
-    names::{IDENTITY_PATH, IDENTITY_VOLUME, LAUNCHER, LAUNCHER_PATH, LAUNCHER_VOLUME},
+    names::{IDENTITY_PATH, IDENTITY_VOLUME, LAUNCHER, LAUNCHER_PATH, LAUNCHER_VOLUME, REFERENCES},
     scan::Scanned,
 };
 
@@ -75,20 +75,13 @@ fn variables(
     if references.len() > keyward_proto::MAX_REFERENCES {
         return Err(Denial::TooMany { container: scanned.container.name.clone(), count: references.len() });
     }
-    // Without the marker: the list itself must not be taken for a reference.
-    let names: Vec<String> = references
-        .iter()
-        .map(|reference| match reference.query() {
-            Some(query) => format!("{}?{query}", reference.name()),
-            None => reference.name().to_owned(),
-        })
-        .collect();
+    let names: Vec<String> = references.iter().map(entry).collect();
     let ip = facts.broker_ip.map(|ip| ("KEYWARD_BROKER_IP", ip.to_string()));
     let deadline = injection.deadline.clone().map(|deadline| ("KEYWARD_DEADLINE", deadline));
     let fixed = [
         ("KEYWARD_BROKER", injection.broker.clone()),
         ("KEYWARD_RESTART_POLICY", policy.to_owned()),
-        ("KEYWARD_REFERENCES", names.join(",")),
+        (REFERENCES, names.join(",")),
     ];
     Ok(fixed.into_iter().chain(ip).chain(deadline).collect())
 }

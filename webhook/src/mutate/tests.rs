@@ -272,6 +272,7 @@ fn references_of_an_image_count_unless_the_pod_says_otherwise() {
     let facts = image(&["/e"], &[], &["TOKEN=token@azurekeyvault", "DB=over@azurekeyvault", "PATH=/bin", "ODD"]);
     let (after, _) = mutated(&pod(&json!([app(&json!({}))])), &facts, &injection()).unwrap();
     assert_eq!(variable(&after["spec"]["containers"][0], "KEYWARD_REFERENCES"), Some("api,db?user,token"));
+    assert_eq!(changed(&after), after, "when it comes again, nobody asks its image");
 }
 
 #[test]
