@@ -85,3 +85,6 @@ pub struct Wanted {
 
 /// Shared by all reviews that ask for the same configuration.
 pub type SharedConfig = Arc<ImageConfig>;
+
+#[cfg(test)]
+mod tests;

@@ -151,15 +151,14 @@ fn list(title: &str, items: &[String]) -> String {
 
 /// A stranger's text in one line of at most `max` bytes: control characters become spaces.
 pub(super) fn line(text: &str, max: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(max));
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if out.len() + c.len_utf8() + '…'.len_utf8() > max && out.len() + c.len_utf8() < text.len() {
-            out.push('…');
-            break;
-        }
-        out.push(c);
+    let clean = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.len() <= max {
+        return clean(text);
     }
-    out
+    let end = text.floor_char_boundary(max.saturating_sub('…'.len_utf8()));
+    let mut cut: String = clean(&text[..end]);
+    cut.push('…');
+    cut
 }
 
 #[cfg(test)]

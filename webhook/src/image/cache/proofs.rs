@@ -51,3 +51,42 @@ impl Proofs {
         self.0.entry_count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::super::{ImageConfig, Wanted, reference::parse_reference},
+        *,
+    };
+
+    fn question() -> Key {
+        let wanted = Wanted {
+            image: "nginx".into(),
+            architecture: None,
+            namespace: "shop".into(),
+            pull_secrets: Vec::new(),
+            service_account: "default".into(),
+        };
+        Key::question(&wanted, &parse_reference("nginx").unwrap(), "amd64")
+    }
+
+    fn proof(entrypoint: &str, until: Instant) -> Result<Proof, ImageError> {
+        let config = ImageConfig { entrypoint: vec![entrypoint.to_owned()], ..ImageConfig::default() };
+        Ok(Proof { config: Arc::new(config), until })
+    }
+
+    #[tokio::test]
+    async fn a_proof_stands_until_its_time_and_is_then_made_anew() {
+        let (proofs, question, start) = (Proofs::new(Duration::from_secs(300)), question(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let asked = |now, answer| {
+            let (proofs, question) = (&proofs, question);
+            async move { proofs.prove(question, now, async move { answer }).await.unwrap().entrypoint[0].clone() }
+        };
+        assert_eq!(asked(at(0), proof("/old", at(60))).await, "/old");
+        assert!(proofs.standing(&question, at(59)).await.is_some());
+        assert_eq!(asked(at(59), proof("/new", at(120))).await, "/old");
+        assert!(proofs.standing(&question, at(60)).await.is_none());
+        assert_eq!(asked(at(60), proof("/new", at(120))).await, "/new");
+    }
+}
