@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use self::lead::Lead;
 use crate::{
     args::ServeArgs,
+    authority::Looks,
     broker::{Connection, ConnectionError},
     desired::Propagation,
     leader::{Election, LeaseConfig},
@@ -68,7 +69,13 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
     let client = client().await?;
     let broker = Connection::new(args.broker.clone(), args.tls_dir.clone())?;
     let (leading, watch) = (Arc::new(ArcSwapOption::empty()), Arc::new(BrokerWatch::default()));
-    let state = State { leading: Arc::clone(&leading), watch: Arc::clone(&watch), broker: broker.clone() };
+    let authority = args.publish_ca.then(|| (args.tls_dir.clone(), Looks::default()));
+    let state = State {
+        leading: Arc::clone(&leading),
+        watch: Arc::clone(&watch),
+        broker: broker.clone(),
+        authority: authority.as_ref().map(|(_, looks)| looks.clone()),
+    };
     registry.register_collector(Box::new(state));
 
     let readiness = Readiness::new();
@@ -92,6 +99,7 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
         propagation: Propagation { labels: args.copy_labels.clone(), annotations: args.copy_annotations.clone() },
         selector: args.selector.clone(),
         restart_window: args.restart_on_change.then_some(args.restart_window),
+        authority,
         identity: lease.identity.clone(),
         drain: args.drain,
         lease_duration: args.lease_duration,

@@ -61,6 +61,11 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_RESTART_WINDOW", default_value = "5m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub restart_window: Duration,
 
+    /// Whether ca.crt of --tls-dir is published as ConfigMap keyward-ca in every namespace labelled
+    /// azure-key-vault-env-injection: enabled, where launchers look for it
+    #[arg(long, env = "KEYWARD_PUBLISH_CA", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub publish_ca: bool,
+
     /// Namespace of the Lease by which one of several replicas works
     #[arg(long, env = "KEYWARD_LEASE_NAMESPACE", value_name = "NAME")]
     pub lease_namespace: String,

@@ -18,12 +18,14 @@
 //! | [`release`] | giving up what a secret no longer asks for | API server |
 //! | [`status`] | what became of it → conditions and event | none: pure |
 //!
-//! Beside it: [`restart`] rolls workloads whose versions changed, [`leader`] lets one replica at a time work, [`backoff`]
-//! says when to try again, [`metrics`] counts, [`app`] and [`args`] put it together.
+//! Beside it: [`restart`] rolls workloads whose versions changed, [`authority`] publishes whom launchers are to trust,
+//! [`leader`] lets one replica at a time work, [`backoff`] says when to try again, [`metrics`] counts, [`app`] and [`args`]
+//! put it together.
 
 pub mod akvs;
 pub mod app;
 pub mod args;
+pub mod authority;
 pub mod backoff;
 pub mod broker;
 pub mod desired;

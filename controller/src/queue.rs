@@ -80,7 +80,7 @@ impl Work {
 }
 
 /// `task`, given up when `drain` is cancelled.
-async fn ending(drain: CancellationToken, task: impl Future<Output = ()>) -> Result<(), Infallible> {
+pub(crate) async fn ending(drain: CancellationToken, task: impl Future<Output = ()>) -> Result<(), Infallible> {
     // A task that ends by itself is an error of its own, which the supervisor tells.
     let _ = drain.run_until_cancelled(task).await;
     Ok(())
@@ -102,7 +102,8 @@ async fn look(
     Ok(())
 }
 
-fn received<T: Send>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> + Send {
+/// What comes through a channel.
+pub(crate) fn received<T: Send>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> + Send {
     stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) })
 }
 

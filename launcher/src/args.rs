@@ -14,13 +14,14 @@ Resolves the Azure Key Vault references in its environment, then becomes the app
 
 Usage:
   keyward-launcher exec [--cleanup auto|always|never] -- COMMAND [ARGUMENT...]
-  keyward-launcher install DIRECTORY
+  keyward-launcher install DIRECTORY [CONTAINER...]
   keyward-launcher --help | --version
 
 exec     Every variable whose whole value is NAME@azurekeyvault or NAME@azurekeyvault?QUERY is resolved, all with one
          request. The launcher then replaces itself with COMMAND, found as a shell would find it: same process, its own
          signals and exit code. Without such a variable there is no request.
-install  Copies this program and the marker file .keyward into DIRECTORY.
+install  Copies this program and the marker file .keyward into DIRECTORY; or into a folder of DIRECTORY for each CONTAINER,
+         which anybody may empty, with one copy that they all share.
 
 Options of exec:
   --cleanup WHEN  When to delete all that lies beside the launcher, itself included, provided that .keyward lies there:
@@ -34,7 +35,11 @@ Variables of exec, removed before the application starts:
   KEYWARD_CA_FILE         trusted authorities, PEM      [default: /var/run/secrets/keyward.dev/ca.crt]
   KEYWARD_TOKEN_FILE      this pod's projected token    [default: /var/run/secrets/keyward.dev/token]
   KEYWARD_DEADLINE        time for all tries together, as 500ms, 90s, 2m or 1h   [default: 120s]
-  KEYWARD_RESTART_POLICY  the pod's restart policy, for --cleanup auto
+  KEYWARD_RESTART_POLICY  the container's effective restart policy, for --cleanup auto
+  KEYWARD_REFERENCES      the names this container's references had when its pod was admitted; written by the webhook,
+                          for the broker to compare, and not read by the launcher
+
+A failure is one line on stderr, and in /dev/termination-log if that is an empty file.
 
 Exit codes (otherwise the application's own):
    64  the command line is wrong
@@ -58,7 +63,12 @@ pub enum Action {
     /// Print [`VERSION`].
     Version,
     /// Copy the launcher into a directory.
-    Install(PathBuf),
+    Install {
+        /// Where to.
+        directory: PathBuf,
+        /// For whom a folder is made in it, each once. Nobody: the copy lies in the directory itself.
+        containers: Vec<String>,
+    },
     /// Resolve and become the application.
     Exec(Launch),
 }
@@ -83,9 +93,12 @@ pub enum UsageError {
     /// Nothing was given.
     #[error("what is to be done is missing: `exec` or `install`; see `keyward-launcher --help`")]
     Nothing,
-    /// `install` takes exactly one directory.
-    #[error("`install` takes one directory and nothing else")]
+    /// `install` must be told where to.
+    #[error("the directory is missing: `keyward-launcher install DIRECTORY [CONTAINER...]`")]
     Directory,
+    /// What follows the directory become names of folders in it.
+    #[error("{0:?} is not the name of a container: 1 to 63 of a to z, 0 to 9 and `-`, with no `-` at its ends")]
+    Container(OsString),
     /// An option of `exec` that is not known, or a command without `--` before it.
     #[error("`exec` does not know {0:?}; the command goes after `--`")]
     Option(OsString),
@@ -112,11 +125,25 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, Us
 
 fn install(mut rest: impl Iterator<Item = OsString>) -> Result<Action, UsageError> {
     let directory = rest.next().filter(|directory| !directory.is_empty()).ok_or(UsageError::Directory)?;
-    match (directory.to_str(), rest.next()) {
-        (Some("--help" | "-h"), _) => Ok(Action::Help),
-        (_, None) => Ok(Action::Install(directory.into())),
-        (_, Some(_)) => Err(UsageError::Directory),
+    if matches!(directory.to_str(), Some("--help" | "-h")) {
+        return Ok(Action::Help);
     }
+    let mut containers = Vec::new();
+    for name in rest {
+        match name.to_str() {
+            Some(label) if !is_label(label) => return Err(UsageError::Container(name)),
+            Some(label) if containers.iter().any(|known| known == label) => {}
+            Some(label) => containers.push(label.to_owned()),
+            None => return Err(UsageError::Container(name)),
+        }
+    }
+    Ok(Action::Install { directory: directory.into(), containers })
+}
+
+/// Whether it is a DNS label, as names of containers are: so it leads nowhere but to one folder.
+fn is_label(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(known) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 fn exec(mut rest: impl Iterator<Item = OsString>) -> Result<Action, UsageError> {
@@ -161,12 +188,18 @@ mod tests {
         Action::Exec(Launch { cleanup, program: program.into(), arguments })
     }
 
+    fn install_for(directory: &str, containers: &[&str]) -> Action {
+        let containers = containers.iter().map(|&name| name.to_owned()).collect();
+        Action::Install { directory: directory.into(), containers }
+    }
+
     #[test]
     fn each_form_of_the_command_line_is_understood() {
         assert_eq!(parsed(&["--help"]), Ok(Action::Help));
         assert_eq!(parsed(&["exec", "--help"]), Ok(Action::Help));
         assert_eq!(parsed(&["--version"]), Ok(Action::Version));
-        assert_eq!(parsed(&["install", "/d"]), Ok(Action::Install("/d".into())));
+        assert_eq!(parsed(&["install", "/d"]), Ok(install_for("/d", &[])));
+        assert_eq!(parsed(&["install", "/d", "app", "x-1", "app"]), Ok(install_for("/d", &["app", "x-1"])));
         assert_eq!(parsed(&["exec", "--", "app"]), Ok(launch(Cleanup::Auto, &["app"])));
         assert_eq!(parsed(&["exec", "--cleanup", "never", "--", "app"]), Ok(launch(Cleanup::Never, &["app"])));
         assert_eq!(parsed(&["exec", "--cleanup=always", "--", "app"]), Ok(launch(Cleanup::Always, &["app"])));
@@ -185,7 +218,7 @@ mod tests {
             (&["run"], UsageError::Unknown("run".into())),
             (&["install"], UsageError::Directory),
             (&["install", ""], UsageError::Directory),
-            (&["install", "/a", "/b"], UsageError::Directory),
+            (&["install", "/a", "/b"], UsageError::Container("/b".into())),
             (&["exec"], UsageError::Command),
             (&["exec", "--"], UsageError::Command),
             (&["exec", "app"], UsageError::Option("app".into())),
@@ -195,6 +228,18 @@ mod tests {
             (&["exec", "--cleanup=Always", "--", "app"], UsageError::Cleanup("Always".into())),
         ] {
             assert_eq!(parsed(line), Err(expected), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_name_of_a_container_becomes_a_folder() {
+        let longest = "a".repeat(63);
+        assert!(parsed(&["install", "/d", &longest, "0", "a-b"]).is_ok());
+        for name in
+            ["", ".", "..", "a/b", "/", "../a", "a.b", "A", "a_b", "-a", "a-", "--", "ü", &format!("{longest}a")]
+        {
+            let refused = parsed(&["install", "/d", "app", name]);
+            assert_eq!(refused, Err(UsageError::Container(name.into())), "{name:?}");
         }
     }
 }

@@ -15,10 +15,15 @@ const MAX_BYTES: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// A file that cannot be read.
-    #[error("cannot read {what} {path}: {source}; is the projected volume mounted, or {variable} set?", path = .path.display())]
+    #[error(
+        "cannot read {what} {path}: {source}; is the projected volume with {origin} mounted, or {variable} set?",
+        path = .path.display()
+    )]
     Read {
         /// Which of the two files.
         what: &'static str,
+        /// Where it comes from in a pod.
+        origin: &'static str,
         /// The variable that names it.
         variable: &'static str,
         /// Where it was looked for.
@@ -30,13 +35,24 @@ pub enum CredentialsError {
     #[error("the token file {} does not hold one line of text: is it the projected token?", .0.display())]
     Token(PathBuf),
     /// A CA file that holds no certificate.
-    #[error("the CA file {} holds no PEM certificate: has the broker's authority been published here?", .0.display())]
+    #[error("the CA file {} holds no PEM certificate: does `ca.crt` of ConfigMap keyward-ca hold the broker's authority?", .0.display())]
     Authority(PathBuf),
 }
 
+/// One of the two files, for whoever has to find out why it is not there.
+struct Kind {
+    what: &'static str,
+    origin: &'static str,
+    variable: &'static str,
+}
+
+const TOKEN: Kind = Kind { what: "the token file", origin: "this pod's token", variable: "KEYWARD_TOKEN_FILE" };
+const AUTHORITY: Kind =
+    Kind { what: "the CA file", origin: "`ca.crt` of ConfigMap keyward-ca", variable: "KEYWARD_CA_FILE" };
+
 /// The token as request metadata, marked so that HTTP/2 neither compresses nor shows it.
 pub fn bearer(path: &Path) -> Result<MetadataValue<Ascii>, CredentialsError> {
-    let bytes = read("the token file", "KEYWARD_TOKEN_FILE", path)?;
+    let bytes = read(&TOKEN, path)?;
     let invalid = || CredentialsError::Token(path.to_owned());
     let token = std::str::from_utf8(&bytes).map_err(|_| invalid())?.trim_ascii();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -50,13 +66,14 @@ pub fn bearer(path: &Path) -> Result<MetadataValue<Ascii>, CredentialsError> {
 
 /// The authorities to trust.
 pub fn authority(path: &Path) -> Result<Certificate, CredentialsError> {
-    let bytes = read("the CA file", "KEYWARD_CA_FILE", path)?;
+    let bytes = read(&AUTHORITY, path)?;
     let pem = std::str::from_utf8(&bytes).ok().filter(|text| text.contains("-----BEGIN CERTIFICATE-----"));
     pem.map(Certificate::from_pem).ok_or_else(|| CredentialsError::Authority(path.to_owned()))
 }
 
-fn read(what: &'static str, variable: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
-    let failed = |source| CredentialsError::Read { what, variable, path: path.to_owned(), source };
+fn read(kind: &Kind, path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
+    let Kind { what, origin, variable } = *kind;
+    let failed = |source| CredentialsError::Read { what, origin, variable, path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     // Sized once: growing would leave unwiped copies behind.
     let size = file.metadata().map_err(failed)?.len().min(MAX_BYTES);
@@ -97,5 +114,7 @@ mod tests {
     fn a_missing_file_is_named_with_its_variable() {
         let error = bearer(Path::new("/nonexistent/token")).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/token") && error.contains("KEYWARD_TOKEN_FILE"), "{error}");
+        let error = authority(Path::new("/nonexistent/ca.crt")).unwrap_err().to_string();
+        assert!(error.contains("ConfigMap keyward-ca") && error.contains("KEYWARD_CA_FILE"), "{error}");
     }
 }

@@ -209,7 +209,12 @@ mod tests {
 
     #[test]
     fn only_the_launchers_own_variables_are_taken_out() {
-        let mut environment = environment(&[("KEYWARD_BROKER", "b"), ("KEYWARD_MINE", "m"), ("KEYWARD_DEADLINE", "d")]);
+        let mut environment = environment(&[
+            ("KEYWARD_BROKER", "b"),
+            ("KEYWARD_MINE", "m"),
+            ("KEYWARD_DEADLINE", "d"),
+            ("KEYWARD_REFERENCES", "api,db?user"),
+        ]);
         let own = environment.take_own();
         assert_eq!(own.get("KEYWARD_BROKER"), Some(OsStr::new("b")));
         assert_eq!(own.get("KEYWARD_DEADLINE"), Some(OsStr::new("d")));

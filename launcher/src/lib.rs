@@ -17,9 +17,11 @@
 //! | [`exec`]* | becomes the application |
 //! | [`install`]* | copies the launcher into the shared volume |
 //! | [`failure`] | the one line on stderr |
+//! | [`termination`]* | the same line for `kubectl describe pod` |
 //! | [`class`] | exit codes |
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub mod args;
@@ -35,6 +37,7 @@ pub mod lookup;
 pub mod resolve;
 pub mod retry;
 pub mod settings;
+pub mod termination;
 
 use args::{Action, Launch};
 use environment::Environment;
@@ -47,7 +50,9 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // With stderr gone there is nobody left to tell; the exit code still does.
-            let _lost = writeln!(std::io::stderr(), "keyward-launcher: {}", failure.line());
+            let line = format!("keyward-launcher: {}\n", failure.line());
+            let _lost = std::io::stderr().write_all(line.as_bytes());
+            termination::leave(Path::new(termination::LOG), &line);
             ExitCode::from(failure.class().code())
         }
     }
@@ -57,7 +62,8 @@ fn act() -> Result<(), Failure> {
     match args::parse(std::env::args_os().skip(1))? {
         Action::Help => print(args::HELP),
         Action::Version => print(args::VERSION),
-        Action::Install(directory) => Ok(install::install(&directory)?),
+        Action::Install { directory, containers } if containers.is_empty() => Ok(install::install(&directory)?),
+        Action::Install { directory, containers } => Ok(install::install_for(&directory, &containers)?),
         Action::Exec(launch) => match self::launch(&launch, Environment::new(std::env::vars_os()))? {},
     }
 }

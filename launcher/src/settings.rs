@@ -16,11 +16,14 @@ const CA_FILE: &str = "KEYWARD_CA_FILE";
 const TOKEN_FILE: &str = "KEYWARD_TOKEN_FILE";
 const DEADLINE: &str = "KEYWARD_DEADLINE";
 
-/// The pod's restart policy: `Never` lets the launcher clean up after itself.
+/// The container's effective restart policy: `Never` lets the launcher clean up after itself.
 pub const RESTART_POLICY: &str = "KEYWARD_RESTART_POLICY";
 
+/// What the webhook found when it admitted the pod. It is for the broker, which can read a pod; nothing here uses it.
+const REFERENCES: &str = "KEYWARD_REFERENCES";
+
 /// What the application never sees: exactly these.
-pub const OWN_VARIABLES: [&str; 6] = [BROKER, BROKER_IP, CA_FILE, TOKEN_FILE, DEADLINE, RESTART_POLICY];
+pub const OWN_VARIABLES: [&str; 7] = [BROKER, BROKER_IP, CA_FILE, TOKEN_FILE, DEADLINE, RESTART_POLICY, REFERENCES];
 
 const DEFAULT_CA_FILE: &str = "/var/run/secrets/keyward.dev/ca.crt";
 const DEFAULT_TOKEN_FILE: &str = "/var/run/secrets/keyward.dev/token";

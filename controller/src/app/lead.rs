@@ -1,6 +1,6 @@
 //! Working while this replica leads, and only then.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use keyward_kit::tasks::{TaskError, Tasks};
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    authority::{Authority, Looks},
     broker::Connection,
     desired::Propagation,
     managed::Managed,
@@ -34,6 +35,8 @@ pub(super) struct Lead {
     pub(super) selector: Option<String>,
     /// `None` where workloads are not restarted.
     pub(super) restart_window: Option<Duration>,
+    /// Where `ca.crt` is and what became of it; `None` where it is not published.
+    pub(super) authority: Option<(PathBuf, Looks)>,
     pub(super) identity: String,
     pub(super) drain: Duration,
     pub(super) lease_duration: Duration,
@@ -103,6 +106,16 @@ impl Lead {
         self.leading.store(Some(Arc::clone(&context)));
         let mut tasks = Tasks::new();
         Work::new(Arc::clone(&context), writer, self.selector.clone()).spawn(&mut tasks, &self.watch);
+        if let Some((directory, looks)) = &self.authority {
+            let authority = Authority {
+                client: self.client.clone(),
+                objects: context.objects.clone(),
+                recorder: context.recorder.clone(),
+                directory: directory.clone(),
+                looks: looks.clone(),
+            };
+            authority.spawn(&mut tasks);
+        }
         if let Some(window) = self.restart_window {
             Restarter::new(context, window, touched).spawn(&mut tasks);
         }

@@ -13,14 +13,15 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use crate::{broker::Connection, queue::BrokerWatch, reconcile::Context, status::Status};
+use crate::{authority::Looks, broker::Connection, queue::BrokerWatch, reconcile::Context, status::Status};
 
 /// Every gauge, as it is exported.
 #[cfg(test)]
-pub(super) const NAMES: [&str; 5] = [
+pub(super) const NAMES: [&str; 6] = [
     "keyward_leader",
     "keyward_secrets",
     "keyward_managed_objects",
+    "keyward_authority_config_maps",
     "keyward_broker_watch_open",
     "keyward_certificate_expiry_timestamp_seconds",
 ];
@@ -34,6 +35,8 @@ pub struct State {
     pub watch: Arc<BrokerWatch>,
     /// The way to the broker.
     pub broker: Connection,
+    /// What becomes of the authority, where it is published.
+    pub authority: Option<Looks>,
 }
 
 impl fmt::Debug for State {
@@ -45,13 +48,13 @@ impl fmt::Debug for State {
 impl Collector for State {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let leading = self.leading.load_full();
-        let mut gauge = |name: &str, help: &str, samples: &[(Option<&str>, f64)]| -> fmt::Result {
+        let mut gauge = |name: &str, help: &str, samples: &[(Option<(&str, &str)>, f64)]| -> fmt::Result {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for (ready, value) in samples {
+            for (label, value) in samples {
                 let gauge = ConstGauge::new(*value);
-                match ready {
+                match label {
                     None => gauge.encode(metric.encode_family::<[(&str, &str); 0]>(&[])?)?,
-                    Some(ready) => gauge.encode(metric.encode_family(&[("ready", *ready)])?)?,
+                    Some(label) => gauge.encode(metric.encode_family(&[*label])?)?,
                 }
             }
             Ok(())
@@ -63,11 +66,20 @@ impl Collector for State {
                 let is = |status: Option<&Status>| status.and_then(Status::ready).map(|ready| ready.status == "True");
                 count(all.iter().filter(|akvs| is(akvs.status.as_ref()) == ready).count())
             };
-            let samples =
-                [(Some("true"), of(Some(true))), (Some("false"), of(Some(false))), (Some("unknown"), of(None))];
+            let samples = [("true", Some(true)), ("false", Some(false)), ("unknown", None)]
+                .map(|(shown, ready)| (Some(("ready", shown)), of(ready)));
             gauge("secrets", "AzureKeyVaultSecrets, by their condition Ready", &samples)?;
             let managed = count(context.managed.len());
             gauge("managed_objects", "Secrets and ConfigMaps that carry our label", &[(None, managed)])?;
+            if let Some(authority) = &self.authority {
+                let samples: Vec<_> = authority
+                    .counts()
+                    .into_iter()
+                    .map(|(state, number)| (Some(("state", state.as_str())), count(number)))
+                    .collect();
+                let help = "ConfigMaps keyward-ca of namespaces labelled for injection, by what became of them";
+                gauge("authority_config_maps", help, &samples)?;
+            }
             let open = flag(self.watch.is_open());
             gauge("broker_watch_open", "Whether the broker is heard: 1 for yes", &[(None, open)])?;
         }

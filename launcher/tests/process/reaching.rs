@@ -164,7 +164,8 @@ fn missing_files_and_bad_variables_are_named() {
     let stage = Stage::new(echo);
     let launch = |name: &str, value: &str| run(stage.launch(&["true"]).env("A", "a@azurekeyvault").env(name, value));
     launch("KEYWARD_TOKEN_FILE", "/nonexistent/t").failed(78, &["/nonexistent/t", "KEYWARD_TOKEN_FILE"]);
-    launch("KEYWARD_CA_FILE", "/nonexistent/c").failed(78, &["/nonexistent/c", "KEYWARD_CA_FILE"]);
+    launch("KEYWARD_CA_FILE", "/nonexistent/c")
+        .failed(78, &["/nonexistent/c", "KEYWARD_CA_FILE", "ConfigMap keyward-ca"]);
     launch("KEYWARD_CA_FILE", "/etc/hostname").failed(78, &["/etc/hostname", "no PEM certificate"]);
     launch("KEYWARD_TOKEN_FILE", "/dev/null").failed(78, &["/dev/null", "does not hold"]);
     launch("KEYWARD_BROKER", "http://b").failed(78, &["KEYWARD_BROKER=\"http://b\"", "https://HOST:PORT"]);

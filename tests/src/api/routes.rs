@@ -21,6 +21,7 @@ type Parameters = Query<HashMap<String, String>>;
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let mut router = Router::new()
         .route("/api/v1/namespaces/{namespace}/secrets/{name}", get(secret))
+        .route("/api/v1/namespaces/{namespace}/configmaps/{name}", get(config_map).patch(apply))
         .route("/apis/keyward.dev/v1alpha1/azurekeyvaults/{name}/status", patch(status))
         .route("/apis/authentication.k8s.io/v1/tokenreviews", post(token_review))
         .route("/apis/authorization.k8s.io/v1/subjectaccessreviews", post(access_review));
@@ -108,6 +109,31 @@ async fn secret(
     match shared.state().store.get(Resource::CORE_SECRETS, &namespace, &name) {
         Some(secret) => Json(secret).into_response(),
         None => refusal(404, "NotFound"),
+    }
+}
+
+async fn config_map(
+    Extracted(shared): Extracted<Arc<Shared>>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Response {
+    match shared.state().store.get(Resource::CONFIG_MAPS, &namespace, &name) {
+        Some(object) => Json(object).into_response(),
+        None => refusal(404, "NotFound"),
+    }
+}
+
+async fn apply(
+    Extracted(shared): Extracted<Arc<Shared>>,
+    Path((namespace, name)): Path<(String, String)>,
+    Query(parameters): Parameters,
+    body: String,
+) -> Response {
+    let body: Value = serde_json::from_str(&body).unwrap_or_default();
+    let manager = parameters.get("fieldManager").cloned().unwrap_or_default();
+    let key = (Resource::CONFIG_MAPS, namespace.as_str(), name.as_str());
+    match shared.change(|state: &mut State| state.store.apply(key, &manager, body)) {
+        Ok(object) => Json(object).into_response(),
+        Err(()) => refusal(409, "Conflict"),
     }
 }
 

@@ -37,8 +37,10 @@ impl Resource {
     pub const NAMESPACES: Self = Self { base: "/api/v1", plural: "namespaces", api_version: "v1", kind: "Namespace" };
     /// Core Secrets; read by name alone.
     pub const CORE_SECRETS: Self = Self { base: "/api/v1", plural: "secrets", api_version: "v1", kind: "Secret" };
+    /// `ConfigMap`s: also applied.
+    pub const CONFIG_MAPS: Self = Self { base: "/api/v1", plural: "configmaps", api_version: "v1", kind: "ConfigMap" };
     /// All that can be listed.
-    pub const LISTED: [Self; 3] = [SECRETS, VAULTS, Self::NAMESPACES];
+    pub const LISTED: [Self; 4] = [SECRETS, VAULTS, Self::NAMESPACES, Self::CONFIG_MAPS];
 }
 
 type Key = (Resource, String, String);
@@ -102,6 +104,30 @@ impl Store {
             self.objects.insert(key, object.clone());
         }
         Some(Ok(object))
+    }
+
+    /// Server-side apply, as of somebody who forces it and gives nothing up; `Err` where the object is another than `body`
+    /// knows.
+    pub(super) fn apply(&mut self, key: (Resource, &str, &str), manager: &str, mut body: Value) -> Result<Value, ()> {
+        let (resource, namespace, name) = key;
+        let known = self.get(resource, namespace, name);
+        let version = body["metadata"].as_object_mut().and_then(|metadata| metadata.remove("resourceVersion"));
+        let is_current = |known: &Value| version.is_none_or(|version| known["metadata"]["resourceVersion"] == version);
+        if !known.as_ref().is_none_or(is_current) {
+            return Err(());
+        }
+        let mut object = known.clone().unwrap_or_else(|| json!({ "metadata": { "managedFields": [] } }));
+        merge(&mut object, &body);
+        let fields =
+            json!({ "f:data": owned(&body["data"]), "f:metadata": { "f:labels": owned(&body["metadata"]["labels"]) } });
+        if let Some(entries) = object["metadata"]["managedFields"].as_array_mut() {
+            entries.retain(|entry| entry["manager"] != manager);
+            entries.push(json!({ "manager": manager, "operation": "Apply", "fieldsV1": fields }));
+        }
+        if known.as_ref() != Some(&object) {
+            self.put(resource, object);
+        }
+        self.get(resource, namespace, name).ok_or(())
     }
 
     pub(super) fn delete(&mut self, resource: Resource, namespace: &str, name: &str) {
@@ -189,7 +215,9 @@ impl Store {
                 metadata[name] = own(name).filter(|own| !own.is_null()).unwrap_or_else(|| default.into());
             }
         }
-        metadata["managedFields"] = json!([{ "manager": "test", "fieldsV1": { "f:spec": {} } }]);
+        if metadata.get("managedFields").is_none() {
+            metadata["managedFields"] = json!([{ "manager": "test", "fieldsV1": { "f:spec": {} } }]);
+        }
         object
     }
 }
@@ -205,6 +233,11 @@ fn shown(resource: Resource, object: Value) -> Value {
         return object;
     }
     json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"] })
+}
+
+/// The members of a map, as `managedFields` name them.
+fn owned(map: &Value) -> Value {
+    map.as_object().into_iter().flatten().map(|(name, _)| (format!("f:{name}"), json!({}))).collect()
 }
 
 fn merge(target: &mut Value, patch: &Value) {

@@ -1,0 +1,217 @@
+//! What is known of each namespace between two looks: what became of it, and how long it is left alone.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::backoff::{self, Cause};
+
+/// Writes in a row that need not wait. Who always finds it changed again fights with somebody.
+const UNHURRIED: u32 = 3;
+
+/// What became of a namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// It has not been looked at, or something has to happen first.
+    #[default]
+    Waiting,
+    /// It holds the authority.
+    Published,
+    /// It holds somebody else's `ConfigMap` of that name.
+    Foreign,
+    /// It cannot be read or written.
+    Failing,
+}
+
+impl State {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Published, Self::Foreign, Self::Failing];
+
+    /// As metrics say it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Published => "published",
+            Self::Foreign => "foreign",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Look {
+    state: State,
+    /// Looks in a row that ended with a failure or a write.
+    unsettled: u32,
+    not_before: Option<Instant>,
+    /// What was said last.
+    told: Option<String>,
+}
+
+/// All of them. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Looks(Arc<Mutex<HashMap<String, Look>>>);
+
+impl Looks {
+    /// How many namespaces are in each state.
+    pub fn counts(&self) -> BTreeMap<State, usize> {
+        let mut counts = BTreeMap::from(State::ALL.map(|state| (state, 0)));
+        for look in self.lock().values() {
+            *counts.entry(look.state).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How long `namespace` is still to be left alone.
+    pub(super) fn pause(&self, namespace: &str, now: Instant) -> Option<Duration> {
+        let not_before = self.lock().get(namespace)?.not_before?;
+        not_before.checked_duration_since(now).filter(|pause| !pause.is_zero())
+    }
+
+    /// It is labelled.
+    pub(super) fn meet(&self, namespace: &str) {
+        self.lock().entry(namespace.to_owned()).or_default();
+    }
+
+    /// It was found as it should be.
+    pub(super) fn kept(&self, namespace: &str) {
+        self.update(namespace, |look| *look = Look { state: State::Published, ..Look::default() });
+    }
+
+    /// Something has to happen first.
+    pub(super) fn waits(&self, namespace: &str) {
+        self.update(namespace, |look| *look = Look::default());
+    }
+
+    /// It was written. Who does nothing else is slowed down.
+    pub(super) fn wrote(&self, namespace: &str, now: Instant, chance: f64) {
+        self.update(namespace, |look| {
+            let unsettled = look.unsettled.saturating_add(1);
+            let wait = (unsettled >= UNHURRIED)
+                .then(|| backoff::wait(unsettled - UNHURRIED + 1, Cause::Passing, None, chance));
+            let not_before = wait.map(|wait| now + wait);
+            *look = Look { state: State::Published, unsettled, not_before, told: None };
+        });
+    }
+
+    /// It is somebody else's. Whether that is news.
+    pub(super) fn foreign(&self, namespace: &str, why: &str) -> bool {
+        self.update(namespace, |look| {
+            let is_new = look.told.as_deref() != Some(why);
+            *look = Look { state: State::Foreign, told: Some(why.to_owned()), ..Look::default() };
+            is_new
+        })
+    }
+
+    /// It could not be read or written. When to try again, and whether that is news.
+    pub(super) fn failed(
+        &self,
+        namespace: &str,
+        cause: Cause,
+        why: &str,
+        now: Instant,
+        chance: f64,
+    ) -> (Duration, bool) {
+        self.update(namespace, |look| {
+            let unsettled = look.unsettled.saturating_add(1);
+            let wait = backoff::wait(unsettled, cause, None, chance);
+            let is_new = look.told.as_deref() != Some(why);
+            *look = Look { state: State::Failing, unsettled, not_before: Some(now + wait), told: Some(why.to_owned()) };
+            (wait, is_new)
+        })
+    }
+
+    /// It is gone, or not labelled any more.
+    pub(super) fn forget(&self, namespace: &str) {
+        self.lock().remove(namespace);
+    }
+
+    /// Forgets all others: these are all there are.
+    pub(super) fn retain(&self, namespaces: &HashSet<String>) {
+        self.lock().retain(|namespace, _| namespaces.contains(namespace));
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// Nothing is remembered of who was forgotten meanwhile.
+    fn update<T: Default>(&self, namespace: &str, update: impl FnOnce(&mut Look) -> T) -> T {
+        self.lock().get_mut(namespace).map(update).unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Look>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met() -> Looks {
+        let looks = Looks::default();
+        looks.meet("shop");
+        looks
+    }
+
+    fn state(looks: &Looks) -> State {
+        *looks.counts().iter().find(|(_, count)| **count == 1).unwrap().0
+    }
+
+    #[test]
+    fn a_failure_is_told_once_and_waited_for_longer_each_time() {
+        let (looks, now) = (met(), Instant::now());
+        let fail = |why: &str| looks.failed("shop", Cause::Passing, why, now, 0.5);
+        assert_eq!(fail("down"), (Duration::from_millis(500), true));
+        assert_eq!(fail("down"), (Duration::from_secs(1), false));
+        assert_eq!(fail("refused"), (Duration::from_secs(2), true));
+        assert_eq!(looks.pause("shop", now), Some(Duration::from_secs(2)));
+        assert_eq!(looks.pause("shop", now + Duration::from_secs(2)), None);
+        assert_eq!(state(&looks), State::Failing);
+        looks.kept("shop");
+        assert_eq!((state(&looks), looks.pause("shop", now)), (State::Published, None));
+        assert_eq!(fail("down"), (Duration::from_millis(500), true));
+    }
+
+    #[test]
+    fn a_fight_over_it_is_slowed_down_and_a_change_now_and_then_is_not() {
+        let (looks, now) = (met(), Instant::now());
+        let pauses: Vec<_> = (0..5)
+            .map(|_| {
+                looks.wrote("shop", now, 0.5);
+                looks.pause("shop", now).unwrap_or_default().as_millis()
+            })
+            .collect();
+        assert_eq!(pauses, [0, 0, 500, 1_000, 2_000]);
+        for _ in 0..5 {
+            looks.kept("shop");
+            looks.wrote("shop", now, 0.5);
+            assert_eq!(looks.pause("shop", now), None);
+        }
+    }
+
+    #[test]
+    fn what_is_foreign_is_told_once_and_looked_at_at_once_when_it_changes() {
+        let looks = met();
+        assert!(looks.foreign("shop", "theirs") && !looks.foreign("shop", "theirs"));
+        assert_eq!((state(&looks), looks.pause("shop", Instant::now())), (State::Foreign, None));
+        looks.waits("shop");
+        assert_eq!(state(&looks), State::Waiting);
+        assert!(looks.foreign("shop", "theirs"));
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_a_namespace_that_is_gone() {
+        let looks = met();
+        looks.meet("bank");
+        looks.retain(&HashSet::from(["bank".to_owned()]));
+        looks.kept("shop");
+        assert_eq!(looks.counts().values().sum::<usize>(), 1);
+        looks.forget("bank");
+        assert_eq!(looks.counts().values().sum::<usize>(), 0);
+    }
+}
