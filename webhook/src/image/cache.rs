@@ -89,7 +89,7 @@ impl Images {
         let answer = shared.answer(wanted).await;
         let (label, answer) = match answer {
             Ok((label, config)) => (label, Ok(config)),
-            Err(error) => (error.cause.label(), Err(error)),
+            Err(error) => (error.cause().label(), Err(error)),
         };
         shared.counts.add(label);
         answer

@@ -15,12 +15,14 @@ const MAX_LISTED: usize = 6;
 
 /// An image's configuration cannot be had. Its message names image and registry, what was tried, and what to do.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", self.message())]
-pub struct ImageError {
+#[error("{}", self.0.message())]
+pub struct ImageError(Box<Failure>);
+
+#[derive(Clone, Debug)]
+struct Failure {
     image: String,
     registry: Option<String>,
-    /// What happened.
-    pub cause: Cause,
+    cause: Cause,
     tried: Tried,
 }
 
@@ -85,9 +87,17 @@ pub(super) struct Tried {
 
 impl ImageError {
     pub(super) fn new(image: &str, registry: Option<&str>, cause: Cause, tried: Tried) -> Self {
-        Self { image: line(image, MAX_IMAGE), registry: registry.map(|it| line(it, MAX_IMAGE)), cause, tried }
+        let registry = registry.map(|it| line(it, MAX_IMAGE));
+        Self(Box::new(Failure { image: line(image, MAX_IMAGE), registry, cause, tried }))
     }
 
+    /// What happened.
+    pub fn cause(&self) -> &Cause {
+        &self.0.cause
+    }
+}
+
+impl Failure {
     fn message(&self) -> String {
         let Self { image, registry, cause, tried } = self;
         let asked = registry.as_ref().map(|registry| format!(": registry {registry}")).unwrap_or_default();
