@@ -10,7 +10,7 @@ use keyward_kit::{
     ready::Readiness,
     tasks::{TaskError, Tasks},
     telemetry::LogHandle,
-    tls::{Incoming, Limits, ServerTls, TlsError, incoming},
+    tls::{Alpn, Incoming, Limits, ServerTls, TlsError, incoming},
 };
 use keyward_proto::FILE_DESCRIPTOR_SET;
 use prometheus_client::registry::Registry;
@@ -106,7 +106,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         readers: Arc::new(Readers::new(opener, Arc::clone(&metrics))),
         changes,
     };
-    let tls = ServerTls::load(&args.tls_dir)?;
+    let tls = ServerTls::load(&args.tls_dir, Alpn::Http2)?;
     let (listener, grpc) = listen(args.listen).await?;
     let readiness = Readiness::new();
     tls.required_by(&readiness);

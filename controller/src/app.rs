@@ -67,7 +67,7 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
     let mut registry = Registry::with_prefix(PREFIX);
     let metrics = Metrics::new(&mut registry);
     let client = client().await?;
-    let broker = Connection::new(args.broker.clone(), args.tls_dir.clone())?;
+    let broker = Connection::new(&args.broker, args.tls_dir.clone())?;
     let (leading, watch) = (Arc::new(ArcSwapOption::empty()), Arc::new(BrokerWatch::default()));
     let authority = args.publish_ca.then(|| (args.tls_dir.clone(), Looks::default()));
     let state = State {

@@ -6,12 +6,14 @@
 //! | [`telemetry`] | logs on stderr, their format and their filter |
 //! | [`ready`] | what start-up still waits for |
 //! | [`admin`] | the plain port: `/livez`, `/readyz`, `/metrics` |
+//! | [`http1`] | HTTP/1.1 over TLS, drained without failing a call |
 //! | [`tasks`] | supervised tasks, drained in order on a signal |
 //! | [`tls`] | certificates reloaded while running, bounded handshakes, roles of peers |
 //! | `once` | a fault that stays is in the log once |
 
 pub mod admin;
 pub mod cli;
+pub mod http1;
 mod once;
 pub mod ready;
 pub mod tasks;

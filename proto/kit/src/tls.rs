@@ -5,14 +5,16 @@
 //! | `dir` | reading the directory, all three files of one moment |
 //! | `config` | what a rustls server is made of here |
 //! | [`client`] | what a client shows and trusts |
+//! | [`channel`] | a gRPC channel made anew when they change |
 //! | `expiry` | until when they are valid |
-//! | `incoming` | accepted connections with the handshake done, for tonic |
+//! | `incoming` | accepted connections with the handshake done, for tonic and [`crate::http1`] |
 //! | `handshake` | one handshake, with a deadline |
 //! | `places` | so many connections in all and for each peer; what became of them |
 //! | `admitted` | a socket that keeps its place among the connections allowed |
 //! | [`role`] | what a peer's certificate says it is |
 
 mod admitted;
+pub mod channel;
 pub mod client;
 mod config;
 mod dir;
@@ -24,7 +26,7 @@ pub mod role;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +43,7 @@ use crate::once::Once;
 use crate::ready::{Guard, Readiness};
 
 pub use admitted::Admitted;
+pub use config::Alpn;
 pub use dir::TlsError;
 pub use expiry::Expiry;
 pub use incoming::{Incoming, Limits, incoming};
@@ -59,6 +62,7 @@ const GUARD: &str = "certificates";
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     directory: Arc<Path>,
+    alpn: Alpn,
     current: Arc<ArcSwapOption<Loaded>>,
     waiting: Arc<Mutex<Option<Guard>>>,
 }
@@ -72,9 +76,10 @@ struct Loaded {
 
 impl ServerTls {
     /// Reads the directory. Files that are missing may come later; those that are there must be usable.
-    pub fn load(directory: impl Into<PathBuf>) -> Result<Self, TlsError> {
+    pub fn load(directory: impl Into<PathBuf>, alpn: Alpn) -> Result<Self, TlsError> {
         let tls = Self {
             directory: directory.into().into(),
+            alpn,
             current: Arc::new(ArcSwapOption::empty()),
             waiting: Arc::new(Mutex::new(None)),
         };
@@ -109,7 +114,7 @@ impl ServerTls {
         if self.current.load().as_ref().is_some_and(|loaded| loaded.fingerprint == fingerprint) {
             return Ok(false);
         }
-        let config = config::server(&self.directory, &files)?;
+        let config = config::server(&self.directory, &files, self.alpn)?;
         let expiry = Expiry::of(&self.directory, &files)?;
         self.current.store(Some(Arc::new(Loaded { config, expiry, fingerprint })));
         self.waiting().take();
@@ -164,7 +169,7 @@ mod tests {
     fn a_symlink_swap_is_noticed_and_an_unchanged_directory_is_not() {
         let ca = Authority::new();
         let dir = KubeletDir::new(&ca.server(), &[&ca]);
-        let tls = ServerTls::load(dir.path()).unwrap();
+        let tls = ServerTls::load(dir.path(), Alpn::Http2).unwrap();
         assert!(!tls.reload().unwrap());
         dir.swap(&ca.server(), &[&ca]);
         assert!(tls.reload().unwrap());
@@ -175,7 +180,7 @@ mod tests {
     async fn after_a_reload_only_the_new_authority_is_trusted_and_shown() {
         let (old, new) = (Authority::new(), Authority::new());
         let dir = KubeletDir::new(&old.server(), &[&old]);
-        let tls = ServerTls::load(dir.path()).unwrap();
+        let tls = ServerTls::load(dir.path(), Alpn::Http2).unwrap();
         assert!(handshake(&tls, &old, Some(&old.client("controller"))).await.is_ok());
         assert!(handshake(&tls, &old, Some(&new.client("controller"))).await.is_err());
         dir.swap(&new.server(), &[&new]);
@@ -189,7 +194,7 @@ mod tests {
     async fn a_watched_directory_is_reloaded_without_restart() {
         let (old, new) = (Authority::new(), Authority::new());
         let dir = KubeletDir::new(&old.server(), &[&old]);
-        let tls = ServerTls::load(dir.path()).unwrap();
+        let tls = ServerTls::load(dir.path(), Alpn::Http2).unwrap();
         let stop = CancellationToken::new();
         let watch = tls.clone().watch(Duration::from_millis(5), stop.clone());
         let swap = async {
@@ -208,7 +213,7 @@ mod tests {
         let ca = Authority::new();
         let dir = KubeletDir::empty();
         let readiness = Readiness::new();
-        let tls = ServerTls::load(dir.path()).unwrap();
+        let tls = ServerTls::load(dir.path(), Alpn::Http2).unwrap();
         tls.required_by(&readiness);
         assert!(tls.current().is_none() && tls.expiry().is_none());
         dir.swap_without_ca(&ca.server());
@@ -226,7 +231,7 @@ mod tests {
         let ca = Authority::new();
         let dir = KubeletDir::new(&ca.server(), &[&ca]);
         let readiness = Readiness::new();
-        ServerTls::load(dir.path()).unwrap().required_by(&readiness);
+        ServerTls::load(dir.path(), Alpn::Http2).unwrap().required_by(&readiness);
         assert_eq!(readiness.status(), Status::Ready);
     }
 
@@ -234,7 +239,7 @@ mod tests {
     fn files_that_are_there_and_unusable_at_start_are_an_error() {
         let (ca, other) = (Authority::new(), Authority::new());
         let mixed = Pair { cert: ca.server().cert, key: other.server().key };
-        let error = ServerTls::load(KubeletDir::new(&mixed, &[&ca]).path()).unwrap_err();
+        let error = ServerTls::load(KubeletDir::new(&mixed, &[&ca]).path(), Alpn::Http2).unwrap_err();
         assert!(matches!(error, TlsError::Pair { .. }), "{error}");
     }
 
@@ -242,7 +247,7 @@ mod tests {
     fn a_bad_directory_is_named_and_changes_nothing() {
         let (ca, other) = (Authority::new(), Authority::new());
         let dir = KubeletDir::new(&ca.server(), &[&ca]);
-        let tls = ServerTls::load(dir.path()).unwrap();
+        let tls = ServerTls::load(dir.path(), Alpn::Http2).unwrap();
         let before = tls.current();
         let (mut mixed, mut empty) = (ca.server(), ca.server());
         mixed.key = other.server().key;

@@ -1,4 +1,4 @@
-//! What a rustls server is made of here: TLS 1.3, HTTP/2, ring, client certificates optional.
+//! What a rustls server is made of here: TLS 1.3, one protocol, ring, client certificates optional.
 //!
 //! Optional, because launchers prove themselves with a token and have no certificate. What a certificate allows is
 //! decided per method, by [`super::role`]; one that `ca.crt` did not sign fails the handshake.
@@ -17,7 +17,26 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::dir::{Files, TlsError};
 
-pub(super) fn server(directory: &Path, files: &Files) -> Result<Arc<ServerConfig>, TlsError> {
+/// What is spoken inside. A client that offers protocols and not this one is refused; one that offers none is taken at
+/// its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpn {
+    /// HTTP/2, for gRPC.
+    Http2,
+    /// HTTP/1.1, for the API server's webhooks: it asks for nothing else, so that its connections spread over replicas.
+    Http11,
+}
+
+impl Alpn {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Http2 => b"h2",
+            Self::Http11 => b"http/1.1",
+        }
+    }
+}
+
+pub(super) fn server(directory: &Path, files: &Files, alpn: Alpn) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let (chain, key) = pair(directory, files)?;
     let verifier = client_verifier(directory, files, provider.clone())?;
@@ -28,7 +47,7 @@ pub(super) fn server(directory: &Path, files: &Files) -> Result<Arc<ServerConfig
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(unusable)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![alpn.name().to_vec()];
     Ok(Arc::new(config))
 }
 

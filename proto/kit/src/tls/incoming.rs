@@ -1,4 +1,4 @@
-//! Accepted connections with the TLS handshake done, for tonic's `serve_with_incoming_shutdown`.
+//! Accepted connections with the TLS handshake done, for tonic's `serve_with_incoming_shutdown` and [`crate::http1`].
 //!
 //! Handshakes run beside each other, each with a deadline: a client that is slow, or speaks no TLS, costs one place for
 //! a moment and blocks nobody. Failed handshakes are the peer's trouble and are logged at debug only.
@@ -139,6 +139,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::tls::Alpn;
     use crate::tls::places::Connections;
     use crate::tls::testing::{Authority, Fixture, KubeletDir, LIMITS, connect, connect_from, fixture};
 
@@ -194,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn without_certificates_a_connection_is_closed_and_with_them_the_next_one_is_served() {
         let (ca, dir) = (Authority::new(), KubeletDir::empty());
-        let tls = ServerTls::load(dir.path()).unwrap();
+        let tls = ServerTls::load(dir.path(), Alpn::Http2).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let limits = Limits { max_connections: 1, ..LIMITS };

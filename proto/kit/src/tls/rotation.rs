@@ -13,7 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::testing::{Authority, KubeletDir, Pair};
-use super::{Limits, ServerTls, incoming};
+use super::{Alpn, Limits, ServerTls, incoming};
 
 const LIMITS: Limits = Limits { max_connections: 64, max_per_peer: 64, handshake_timeout: Duration::from_mins(1) };
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -68,7 +68,7 @@ async fn a_rotation_of_the_authority_fails_no_call_and_ends_with_the_old_one_ref
     let (of_old, of_new) = (old.client("operator"), new.client("operator"));
     let both = [&old, &new];
     let dir = KubeletDir::new(&old.server(), &[&old]);
-    let tls = ServerTls::load(dir.path()).unwrap();
+    let tls = ServerTls::load(dir.path(), Alpn::Http2).unwrap();
     serve_during(&tls, async |addr| {
         let standing = connect(addr, &both, Some(&of_old)).await.unwrap();
         call(&standing).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_rotation_of_the_authority_fails_no_call_and_ends_with_the_old_one_ref
 async fn a_server_that_starts_without_certificates_serves_as_soon_as_they_appear() {
     let ca = Authority::new();
     let dir = KubeletDir::empty();
-    let tls = ServerTls::load(dir.path()).unwrap();
+    let tls = ServerTls::load(dir.path(), Alpn::Http2).unwrap();
     serve_during(&tls, async |addr| {
         assert!(call_anew(addr, &[&ca], None).await.is_err());
         dir.swap(&ca.server(), &[&ca]);

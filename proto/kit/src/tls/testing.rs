@@ -22,16 +22,16 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{Limits, ServerTls};
+use super::{Alpn, Limits, ServerTls};
 
 /// A certificate and its key, PEM.
-pub(super) struct Pair {
-    pub(super) cert: String,
-    pub(super) key: String,
+pub(crate) struct Pair {
+    pub(crate) cert: String,
+    pub(crate) key: String,
 }
 
 /// A CA of its own.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     cert: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -69,7 +69,7 @@ impl Authority {
 }
 
 /// A directory as the kubelet lays it out: `tls.crt -> ..data/tls.crt`, `..data -> ..N`, and a swap is one rename.
-pub(super) struct KubeletDir {
+pub(crate) struct KubeletDir {
     root: TempDir,
     moments: AtomicUsize,
 }
@@ -114,22 +114,26 @@ impl KubeletDir {
     }
 }
 
-pub(super) const LIMITS: Limits =
+pub(crate) const LIMITS: Limits =
     Limits { max_connections: 16, max_per_peer: 16, handshake_timeout: Duration::from_mins(1) };
 
 /// A server's parts, bound and not yet serving.
-pub(super) struct Fixture {
-    pub(super) ca: Authority,
-    pub(super) tls: ServerTls,
-    pub(super) listener: TcpListener,
-    pub(super) addr: SocketAddr,
-    pub(super) _dir: KubeletDir,
+pub(crate) struct Fixture {
+    pub(crate) ca: Authority,
+    pub(crate) tls: ServerTls,
+    pub(crate) listener: TcpListener,
+    pub(crate) addr: SocketAddr,
+    pub(crate) _dir: KubeletDir,
 }
 
 pub(super) async fn fixture() -> Fixture {
+    fixture_of(Alpn::Http2).await
+}
+
+pub(crate) async fn fixture_of(alpn: Alpn) -> Fixture {
     let ca = Authority::new();
     let dir = KubeletDir::new(&ca.server(), &[&ca]);
-    let tls = ServerTls::load(dir.path()).unwrap();
+    let tls = ServerTls::load(dir.path(), alpn).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     Fixture { ca, tls, listener, addr, _dir: dir }
@@ -170,6 +174,22 @@ pub(super) async fn connect_from(
     let mut stream = connector.connect(name, socket.connect(addr).await?).await?;
     // A peer that says nothing is not handed on.
     stream.write_all(b"!").await?;
+    stream.flush().await?;
+    Ok(stream)
+}
+
+/// A client's side that offers these protocols and begins with `first`.
+pub(crate) async fn connect_with(
+    protocols: &[&[u8]],
+    addr: SocketAddr,
+    trusted: &Authority,
+    first: &str,
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut config = client_config(trusted, None);
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(addr).await?).await?;
+    stream.write_all(first.as_bytes()).await?;
     stream.flush().await?;
     Ok(stream)
 }
