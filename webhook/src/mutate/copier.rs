@@ -68,11 +68,24 @@ fn security_context(spec: &PodSpec) -> Value {
         "runAsNonRoot": true,
         "seccompProfile": {"type": "RuntimeDefault"},
     });
-    // A user of the pod's own is kept: clusters that give each namespace its users would refuse another.
-    let own_user = spec.security_context.as_ref().and_then(|context| context.run_as_user);
-    if own_user.is_none_or(|user| user == 0) {
-        context["runAsUser"] = USER.into();
-        context["runAsGroup"] = USER.into();
+    match common_user(spec) {
+        // The pod's own counts for the copier too.
+        Some(user) if spec.security_context.as_ref().and_then(|context| context.run_as_user) == Some(user) => {}
+        Some(user) => context["runAsUser"] = user.into(),
+        None => {
+            context["runAsUser"] = USER.into();
+            context["runAsGroup"] = USER.into();
+        }
     }
     context
+}
+
+/// The user of all containers, where it is one and not root. The copier takes it: clusters that give each namespace its
+/// users would refuse another, and the kubelet would show tokens to everybody in the pod.
+fn common_user(spec: &PodSpec) -> Option<i64> {
+    let of_pod = spec.security_context.as_ref().and_then(|context| context.run_as_user);
+    let all = spec.containers.iter().chain(spec.init_containers.iter().flatten().filter(|one| one.name != COPIER));
+    let mut users = all.map(|one| one.security_context.as_ref().and_then(|context| context.run_as_user).or(of_pod));
+    let first = users.next()??;
+    users.all(|user| user == Some(first)).then_some(first).filter(|user| *user != 0)
 }

@@ -257,13 +257,26 @@ fn names_that_a_pod_uses_itself_are_refused() {
 }
 
 #[test]
-fn the_user_of_a_pod_is_the_copiers_user_unless_it_is_root() {
-    for (pod_user, expected) in [(json!(1000), Value::Null), (json!(0), json!(65532)), (Value::Null, json!(65532))] {
-        let mut before = pod(&json!([app(&json!({"command": ["/a"]}))]));
+fn the_copier_runs_as_the_user_of_all_others_unless_it_is_root() {
+    for (pod_user, app_user, other_user, expected) in [
+        (json!(1000), Value::Null, Value::Null, Value::Null),
+        (json!(0), Value::Null, Value::Null, json!(65532)),
+        (Value::Null, Value::Null, Value::Null, json!(65532)),
+        (Value::Null, json!(1000), json!(1000), json!(1000)),
+        (Value::Null, json!(1000), json!(1001), json!(65532)),
+        (Value::Null, json!(1000), Value::Null, json!(65532)),
+        (json!(1000), json!(1001), json!(1001), json!(1001)),
+        (json!(1000), json!(1000), Value::Null, Value::Null),
+        (json!(1000), json!(0), json!(0), json!(65532)),
+    ] {
+        let app = app(&json!({"command": ["/a"], "securityContext": {"runAsUser": app_user}}));
+        let mut before = pod(&json!([app, {"name": "other", "securityContext": {"runAsUser": other_user}}]));
         before["spec"]["securityContext"] = json!({"runAsUser": pod_user});
         let after = changed(&before);
-        assert_eq!(after["spec"]["initContainers"][0]["securityContext"]["runAsUser"], expected);
+        let context = &after["spec"]["initContainers"][0]["securityContext"];
+        assert_eq!(context["runAsUser"], expected, "{pod_user} {app_user} {other_user}");
         assert_eq!(after["spec"]["securityContext"], before["spec"]["securityContext"]);
+        assert_eq!(changed(&after), after);
     }
 }
 
