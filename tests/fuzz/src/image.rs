@@ -36,10 +36,7 @@ fn assert_starts(config: &ImageConfig) {
     let before = json!({"spec": {"containers": [
         {"name": "app", "image": "app:1", "env": [{"name": "DB", "value": "db@azurekeyvault"}]},
     ]}});
-    let known = Facts {
-        images: BTreeMap::from([("app:1".to_owned(), Arc::new(config.clone()))]),
-        ..Facts::default()
-    };
+    let known = Facts { images: BTreeMap::from([("app:1".to_owned(), Arc::new(config.clone()))]), ..Facts::default() };
     let pod: Result<Pod, _> = serde_json::from_value(before.clone());
     let Some(after) = pod.ok().and_then(|pod| admit(&pod, &before, "shop", |_| known)) else { return };
     let container = &after["spec"]["containers"][0];
