@@ -3,7 +3,7 @@
 //!
 //! | room | bytes | come from |
 //! |---|---|---|
-//! | [`review`] | an AdmissionReview | whoever creates pods, by the API server |
+//! | [`review`] | an `AdmissionReview` | whoever creates pods, by the API server |
 //! | [`image`] | an image's configuration, its manifest, its name | registries, and whoever creates pods |
 //! | [`reference`] | an environment variable's value | whoever creates pods |
 

@@ -1,4 +1,4 @@
-//! An AdmissionReview, and the pod in it: refused, or changed as it may be.
+//! An `AdmissionReview`, and the pod in it: refused, or changed as it may be.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! AdmissionReviews as an API server sends them: the pod of a Deployment with its defaults and managed fields, three of its
+//! `AdmissionReview`s as an API server sends them: the pod of a Deployment with its defaults and managed fields, three of its
 //! variables references. Each with another pod and another UID.
 
 use anyhow::{Context as _, ensure};
