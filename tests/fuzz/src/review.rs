@@ -200,3 +200,60 @@ fn without_ours(pod: &Value) -> Value {
     }
     pod
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(command: &[&str]) -> Value {
+        let env = json!([{"name": "DB", "value": "db@azurekeyvault"}, {"name": "MODE", "value": "fast"}]);
+        json!({"metadata": {"labels": {}}, "spec": {"containers": [{"name": "app", "command": command, "env": env}]}})
+    }
+
+    /// The pod as it is let in, and then changed once more.
+    fn let_in_and(change: impl FnOnce(&mut Value)) -> (Value, Value) {
+        let before = pod(&["/app"]);
+        let typed: Pod = serde_json::from_value(before.clone()).unwrap();
+        let mut after = admit(&typed, &before, "shop", as_looked_up).unwrap();
+        change(&mut after);
+        (before, after)
+    }
+
+    #[test]
+    fn a_pod_as_it_is_let_in_is_fine() {
+        let (before, after) = let_in_and(|_| {});
+        assert_ne!(before, after);
+        assert_only_what_is_ours_is_changed(&before, &after);
+        assert_nothing_starts_with_a_literal(&serde_json::from_value(after).unwrap());
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion `left == right` failed")]
+    fn a_field_that_is_not_ours_and_changes_is_noticed() {
+        let (before, after) = let_in_and(|pod| pod["metadata"]["labels"]["more"] = json!("1"));
+        assert_only_what_is_ours_is_changed(&before, &after);
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion `left == right` failed")]
+    fn a_variable_that_gets_lost_is_noticed() {
+        let (before, after) =
+            let_in_and(|pod| drop(pod["spec"]["containers"][0]["env"].as_array_mut().unwrap().remove(1)));
+        assert_only_what_is_ours_is_changed(&before, &after);
+    }
+
+    #[test]
+    #[should_panic(expected = "the command is another")]
+    fn another_command_is_noticed() {
+        let (before, after) = let_in_and(|pod| pod["spec"]["containers"][0]["command"][3] = json!("/other"));
+        assert_only_what_is_ours_is_changed(&before, &after);
+    }
+
+    #[test]
+    #[should_panic(expected = "container app starts with a literal")]
+    fn a_container_without_the_launcher_is_noticed() {
+        assert_nothing_starts_with_a_literal(&serde_json::from_value(pod(&["/app"])).unwrap());
+    }
+}
