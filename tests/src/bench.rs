@@ -12,7 +12,8 @@
 //! | [`child`] | a server's process, whose output is drained, counted and searched for values |
 //! | [`load`] | the client |
 //! | [`cpu`] | what a process has used of the processors |
-//! | [`report`] | samples → figures, medians and the verdict: pure |
+//! | [`rounds`] | both servers in turns; samples → figures and medians |
+//! | [`report`] | the verdict: pure |
 
 pub mod broker;
 pub mod child;
@@ -21,6 +22,7 @@ pub mod echo;
 pub mod load;
 pub mod release;
 pub mod report;
+pub mod rounds;
 
 use std::path::PathBuf;
 
@@ -30,7 +32,8 @@ use broker::Broker;
 use child::Server;
 use echo::Payload;
 use load::{Client, Connections};
-use report::{Figures, Report, Round};
+use report::Report;
+use rounds::{Figures, Round, Which, interleaved};
 
 /// What is asked, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +70,12 @@ pub async fn run(programs: &Programs, workload: Workload) -> anyhow::Result<Repo
         Bench { clients: [client(&broker.server)?, client(&echo)?], servers: [&broker.server, &echo], workload };
 
     let open = [bench.clients[0].open(workload.connections).await?, bench.clients[1].open(workload.connections).await?];
-    bench.round(Mode::Kept(&open), 0).await.context("warm-up")?;
+    bench.rounds(Mode::Kept(&open), 1).await.context("warm-up")?;
     broker.emulator.reset_calls();
-    let kept = bench.rounds(Mode::Kept(&open)).await.context("connections kept")?;
+    let kept = bench.rounds(Mode::Kept(&open), workload.rounds).await.context("connections kept")?;
     drop(open);
-    bench.round(Mode::Fresh, 0).await.context("warm-up")?;
-    let fresh = bench.rounds(Mode::Fresh).await.context("a connection for each call")?;
+    bench.rounds(Mode::Fresh, 1).await.context("warm-up")?;
+    let fresh = bench.rounds(Mode::Fresh, workload.rounds).await.context("a connection for each call")?;
 
     let vault_calls = broker.emulator.calls().total();
     ensure!(vault_calls == 0, "{vault_calls} calls reached the vault while everything was cached");
@@ -95,26 +98,15 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    async fn rounds(&self, mode: Mode<'_>) -> anyhow::Result<Vec<Round>> {
-        let mut rounds = Vec::new();
-        for number in 0..self.workload.rounds {
-            rounds.push(self.round(mode, number).await?);
-        }
-        Ok(rounds)
+    async fn rounds(&self, mode: Mode<'_>, count: usize) -> anyhow::Result<Vec<Round>> {
+        interleaved(count, async |which| self.sample(mode, which).await).await
     }
 
-    /// Both servers once. They take turns at going first.
-    async fn round(&self, mode: Mode<'_>, number: usize) -> anyhow::Result<Round> {
-        if number.is_multiple_of(2) {
-            let broker = self.sample(mode, 0).await?;
-            Ok(Round { broker, echo: self.sample(mode, 1).await? })
-        } else {
-            let echo = self.sample(mode, 1).await?;
-            Ok(Round { broker: self.sample(mode, 0).await?, echo })
-        }
-    }
-
-    async fn sample(&self, mode: Mode<'_>, which: usize) -> anyhow::Result<Figures> {
+    async fn sample(&self, mode: Mode<'_>, which: Which) -> anyhow::Result<Figures> {
+        let which = match which {
+            Which::Ours => 0,
+            Which::Bare => 1,
+        };
         let (client, server, workload) = (&self.clients[which], self.servers[which], &self.workload);
         let before = cpu::used(server.id())?;
         let sample = match mode {

@@ -1,6 +1,7 @@
 //! Fakes and harnesses for the whole workspace. Nothing here depends on a service crate, so that service crates can
 //! take this one as a development dependency.
 
+pub mod admission;
 pub mod api;
 pub mod bare_root;
 pub mod bench;

@@ -53,6 +53,11 @@ impl Broker {
         self.files.path().join("tls")
     }
 
+    /// What signed its certificate, and signs those of roles.
+    pub fn ca(&self) -> &TestCa {
+        &self.ca
+    }
+
     /// What vouches for its certificate.
     pub fn ca_pem(&self) -> String {
         self.ca.cert_pem()

@@ -39,6 +39,11 @@ pub struct Server {
 impl Server {
     /// Starts `command` and returns when it says on standard error, in a line of JSON, where it serves gRPC.
     pub async fn start(name: &'static str, command: &mut Command) -> anyhow::Result<Self> {
+        Self::start_saying("grpc", name, command).await
+    }
+
+    /// The same where the line's `field` says where it serves.
+    pub async fn start_saying(field: &str, name: &'static str, command: &mut Command) -> anyhow::Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("{name} does not start"))?;
         let id = child.id().with_context(|| format!("{name} has ended"))?;
@@ -46,7 +51,7 @@ impl Server {
         let (counted, lines) = watch::channel(0);
         let leaked = Arc::new(AtomicBool::new(false));
         let mut stderr = BufReader::new(stderr);
-        let address = timeout(PATIENCE, serving(&mut stderr)).await;
+        let address = timeout(PATIENCE, serving(field, &mut stderr)).await;
         let address =
             address.map_err(anyhow::Error::from).flatten().with_context(|| format!("{name} does not serve"))?;
         let mut drains = JoinSet::new();
@@ -60,9 +65,14 @@ impl Server {
         self.id
     }
 
-    /// Where it serves gRPC.
+    /// Where it serves.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether a value was in what it printed.
+    pub fn leaked(&self) -> bool {
+        self.leaked.load(Ordering::SeqCst)
     }
 
     /// Waits for `expected` lines on its standard output and returns how many there are. A value in what it printed is
@@ -72,17 +82,17 @@ impl Server {
         let arrived = timeout(PATIENCE, lines.wait_for(|lines| *lines >= expected)).await;
         let count = *self.lines.borrow();
         ensure!(arrived.is_ok_and(|open| open.is_ok()), "{} printed {count} lines instead of {expected}", self.name);
-        ensure!(!self.leaked.load(Ordering::SeqCst), "{} printed a value", self.name);
+        ensure!(!self.leaked(), "{} printed a value", self.name);
         Ok(count)
     }
 }
 
-async fn serving(stderr: &mut BufReader<ChildStderr>) -> anyhow::Result<SocketAddr> {
+async fn serving(field: &str, stderr: &mut BufReader<ChildStderr>) -> anyhow::Result<SocketAddr> {
     let mut lines = stderr.lines();
     let mut last = String::new();
     while let Some(line) = lines.next_line().await? {
         let said: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        if let Some(address) = said["grpc"].as_str() {
+        if let Some(address) = said[field].as_str() {
             return Ok(address.parse()?);
         }
         last = line;

@@ -18,20 +18,11 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
-use super::{broker::reference_name, echo::Payload};
+use super::{broker::reference_name, echo::Payload, rounds::Sample};
 
 /// Open connections to one server.
 #[derive(Debug)]
 pub struct Connections(Vec<SecretsClient<Channel>>);
-
-/// What was seen of a round at one server.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// From the first request to the last reply.
-    pub wall: Duration,
-    /// Of every request, in no order.
-    pub latencies: Vec<Duration>,
-}
 
 /// Asks one server.
 #[derive(Clone, Debug)]

@@ -1,0 +1,33 @@
+//! What must hold of every parser of foreign bytes, whatever the bytes: one function for each, which panics where it does
+//! not. `cargo test` tries the corpora, `tests/fuzz/run` looks for more with libFuzzer.
+//!
+//! | room | bytes | come from |
+//! |---|---|---|
+//! | [`review`] | an `AdmissionReview` | whoever creates pods, by the API server |
+//! | [`image`] | an image's configuration, its manifest, its name | registries, and whoever creates pods |
+//! | [`reference`] | an environment variable's value | whoever creates pods |
+
+pub mod image;
+pub mod reference;
+pub mod review;
+
+/// A function that takes any bytes.
+pub type Target = fn(&[u8]);
+
+/// Each by the name of its corpus.
+pub const TARGETS: [(&str, Target); 5] = [
+    ("admission_review", review::admission_review),
+    ("image_config", image::image_config),
+    ("image_manifest", image::image_manifest),
+    ("image_name", image::image_name),
+    ("reference", reference::reference),
+];
+
+/// What a person is told about foreign bytes: bounded, in one line, without control characters.
+fn assert_is_shown_well(message: &str) {
+    assert!(message.len() <= MAX_MESSAGE, "a message of {} bytes: {message:.200}", message.len());
+    assert!(!message.chars().any(char::is_control), "a control character in {message:?}");
+}
+
+/// The API server takes 4 KiB of all warnings together.
+const MAX_MESSAGE: usize = 2 * 1024;
