@@ -1,4 +1,4 @@
-//! A Kubernetes API server that plays a part: lists, watches, reviews, Secrets by name and status patches, over HTTP on a
+//! A Kubernetes API server that plays a part: lists, watches, reviews, reads by name and status patches, over HTTP on a
 //! port of its own. Tests put objects in, script reviews, take it down, and read what it was asked.
 //!
 //! It knows no schema and no rights: what a real one refuses is tested against a real one.
@@ -42,8 +42,10 @@ struct State {
     reviews: Reviews,
     requests: Vec<Asked>,
     down: bool,
-    /// Whose lists are kept back.
+    /// Whose lists and reads by name are kept back.
     held: Vec<Resource>,
+    /// Whose reads by name are refused.
+    forbidden: Vec<Resource>,
     /// A watch that began under an earlier number ends.
     watches: u64,
 }
@@ -162,12 +164,17 @@ impl ApiServer {
         self.shared.change(|state| state.down = false);
     }
 
-    /// Answers lists of this kind only after [`Self::release`].
+    /// Refuses reads by name of this kind.
+    pub fn forbid(&self, resource: Resource) {
+        self.shared.change(|state| state.forbidden.push(resource));
+    }
+
+    /// Answers lists of this kind, and reads by name, only after [`Self::release`].
     pub fn hold(&self, resource: Resource) {
         self.shared.change(|state| state.held.push(resource));
     }
 
-    /// Answers all lists again.
+    /// Answers all of them again.
     pub fn release(&self) {
         self.shared.change(|state| state.held.clear());
     }

@@ -20,8 +20,7 @@ type Parameters = Query<HashMap<String, String>>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let mut router = Router::new()
-        .route("/api/v1/namespaces/{namespace}/secrets/{name}", get(secret))
-        .route("/api/v1/namespaces/{namespace}/configmaps/{name}", get(config_map).patch(apply))
+        .route("/api/v1/namespaces/{namespace}/configmaps/{name}", patch(apply))
         .route("/apis/keyward.dev/v1alpha1/azurekeyvaults/{name}/status", patch(status))
         .route("/apis/authentication.k8s.io/v1/tokenreviews", post(token_review))
         .route("/apis/authorization.k8s.io/v1/subjectaccessreviews", post(access_review));
@@ -29,6 +28,14 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         let path = format!("{}/{}", resource.base, resource.plural);
         let answer = move |Extracted(shared): Extracted<Arc<Shared>>, parameters: Parameters| async move {
             collection(shared, resource, &parameters).await
+        };
+        router = router.route(&path, get(answer));
+    }
+    for resource in Resource::NAMED {
+        let path = format!("{}/namespaces/{{namespace}}/{}/{{name}}", resource.base, resource.plural);
+        let answer = move |Extracted(shared): Extracted<Arc<Shared>>,
+                           Path((namespace, name)): Path<(String, String)>| async move {
+            named(&shared, resource, &namespace, &name).await
         };
         router = router.route(&path, get(answer));
     }
@@ -57,14 +64,19 @@ async fn collection(shared: Arc<Shared>, resource: Resource, parameters: &HashMa
     if parameters.get("watch").is_some_and(|watch| watch == "true") {
         return watched(shared, resource, number("resourceVersion").unwrap_or_default());
     }
+    released(&shared, resource).await;
+    let [skip, limit] = [("continue", 0), ("limit", usize::MAX)]
+        .map(|(name, default)| number(name).map_or(default, |number| usize::try_from(number).unwrap_or(usize::MAX)));
+    Json(shared.state().store.page(resource, skip, limit)).into_response()
+}
+
+/// Returns once nothing of this kind is kept back.
+async fn released(shared: &Shared, resource: Resource) {
     let mut moved = shared.moved.subscribe();
     while shared.state().held.contains(&resource) {
         // The sender lives as long as `shared`.
         let _ = moved.changed().await;
     }
-    let [skip, limit] = [("continue", 0), ("limit", usize::MAX)]
-        .map(|(name, default)| number(name).map_or(default, |number| usize::try_from(number).unwrap_or(usize::MAX)));
-    Json(shared.state().store.page(resource, skip, limit)).into_response()
 }
 
 /// Lines of what happens, until watches are ended.
@@ -102,21 +114,13 @@ fn gone() -> String {
     format!("{}\n", json!({ "type": "ERROR", "object": status }))
 }
 
-async fn secret(
-    Extracted(shared): Extracted<Arc<Shared>>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Response {
-    match shared.state().store.get(Resource::CORE_SECRETS, &namespace, &name) {
-        Some(secret) => Json(secret).into_response(),
-        None => refusal(404, "NotFound"),
+async fn named(shared: &Shared, resource: Resource, namespace: &str, name: &str) -> Response {
+    released(shared, resource).await;
+    let state = shared.state();
+    if state.forbidden.contains(&resource) {
+        return refusal(403, "Forbidden");
     }
-}
-
-async fn config_map(
-    Extracted(shared): Extracted<Arc<Shared>>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Response {
-    match shared.state().store.get(Resource::CONFIG_MAPS, &namespace, &name) {
+    match state.store.get(resource, namespace, name) {
         Some(object) => Json(object).into_response(),
         None => refusal(404, "NotFound"),
     }

@@ -39,6 +39,11 @@ impl Resource {
     pub const CORE_SECRETS: Self = Self { base: "/api/v1", plural: "secrets", api_version: "v1", kind: "Secret" };
     /// `ConfigMap`s: also applied.
     pub const CONFIG_MAPS: Self = Self { base: "/api/v1", plural: "configmaps", api_version: "v1", kind: "ConfigMap" };
+    /// Service accounts.
+    pub const SERVICE_ACCOUNTS: Self =
+        Self { base: "/api/v1", plural: "serviceaccounts", api_version: "v1", kind: "ServiceAccount" };
+    /// All that is read by name.
+    pub const NAMED: [Self; 3] = [Self::CORE_SECRETS, Self::CONFIG_MAPS, Self::SERVICE_ACCOUNTS];
     /// All that can be listed.
     pub const LISTED: [Self; 4] = [SECRETS, VAULTS, Self::NAMESPACES, Self::CONFIG_MAPS];
 }
