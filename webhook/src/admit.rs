@@ -175,3 +175,6 @@ fn name(request: &Request) -> &str {
     let metadata = request.object.as_ref().map(|pod| &pod.metadata);
     metadata.and_then(|metadata| metadata.name.as_deref().or(metadata.generate_name.as_deref())).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
