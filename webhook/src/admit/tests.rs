@@ -172,7 +172,7 @@ async fn an_image_that_cannot_be_looked_up_denies_the_pod_with_the_fix() {
     let (outcome, response) = scene.container(app(&json!({"image": image}))).await;
     assert_eq!((outcome, &response["allowed"]), (Outcome::Failed, &json!(false)));
     let message = response["status"]["message"].as_str().unwrap();
-    for said in ["container app has references and no `command`", image.as_str(), "set `command`"] {
+    for said in ["container app has references and no `command`", image.as_str(), "Set `command`"] {
         assert!(message.contains(said), "{message}");
     }
     assert!(scene.registry.count(Kind::Head) > 0);
