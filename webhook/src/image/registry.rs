@@ -37,9 +37,9 @@ impl<'a> Registry<'a> {
         plain: &'a BTreeSet<String>,
     ) -> Result<Self, ReferenceError> {
         let scheme = if plain.contains(&target.registry) { "http" } else { "https" };
-        // For example a port above 65535.
+        // For example `1.2.3.999`, which is a number to URLs.
         let origin = Url::parse(&format!("{scheme}://{}/", target.authority()))
-            .map_err(|error| ReferenceError::Parse(format!("its registry's host: {error}")))?;
+            .map_err(|_| ReferenceError::Part("its registry's host"))?;
         let home = origin.host_str().unwrap_or_default().to_owned();
         Ok(Self { transport, target, plain, origin, home })
     }
