@@ -148,14 +148,12 @@ impl Reviews {
         let limit = deadline(request.uri(), self.limits.review);
         let body = self.bodies.read(request.into_body(), self.limits.body.min(limit)).await?;
         let left = limit.saturating_sub(began.elapsed());
-        match timeout(left, self.admit.admit(&body)).await {
-            Ok(decided) => Ok(decided?),
-            Err(_) => {
-                let denial = late::denial(&body, limit).ok_or(Refused::Late(limit))?;
-                tracing::warn!(?limit, "a pod is denied: there was no decision in time");
-                Ok(Answer { outcome: Outcome::Failed, body: denial })
-            }
+        if let Ok(decided) = timeout(left, self.admit.admit(&body)).await {
+            return Ok(decided?);
         }
+        let denial = late::denial(&body, limit).ok_or(Refused::Late(limit))?;
+        tracing::warn!(?limit, "a pod is denied: there was no decision in time");
+        Ok(Answer { outcome: Outcome::Failed, body: denial })
     }
 }
 

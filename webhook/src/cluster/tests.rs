@@ -15,7 +15,7 @@ pub(super) fn cluster(api: &ApiServer, deadline: Duration) -> Cluster {
     Cluster::new(Client::try_from(config).unwrap(), deadline)
 }
 
-fn put(api: &ApiServer, name: &str, rest: Value) {
+fn put(api: &ApiServer, name: &str, rest: &Value) {
     let mut object = json!({ "metadata": { "namespace": "shop", "name": name } });
     object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
     api.put(Resource::CONFIG_MAPS, object);
@@ -27,10 +27,10 @@ async fn a_config_map_is_its_data_and_nothing_else() {
     put(
         &api,
         "settings",
-        json!({ "data": { "DB": "db@azurekeyvault", "EMPTY": "" }, "binaryData": { "BLOB": "AAAA" } }),
+        &json!({ "data": { "DB": "db@azurekeyvault", "EMPTY": "" }, "binaryData": { "BLOB": "AAAA" } }),
     );
-    put(&api, "bare", json!({}));
-    put(&api, "null", json!({ "data": null }));
+    put(&api, "bare", &json!({}));
+    put(&api, "null", &json!({ "data": null }));
     let cluster = cluster(&api, LONG);
     let expected = [("DB", "db@azurekeyvault"), ("EMPTY", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
     assert_eq!(cluster.config_map("shop", "settings").await, Ok(Some(BTreeMap::from(expected))));
@@ -85,8 +85,8 @@ async fn a_server_that_keeps_silent_or_is_away_is_told() {
 #[tokio::test]
 async fn an_answer_that_is_too_large_or_no_object_is_refused_and_not_quoted() {
     let api = ApiServer::start().await.unwrap();
-    put(&api, "large", json!({ "data": { "A": "a".repeat(MAX_ANSWER) } }));
-    put(&api, "odd", json!({ "data": "kwcanary-config" }));
+    put(&api, "large", &json!({ "data": { "A": "a".repeat(MAX_ANSWER) } }));
+    put(&api, "odd", &json!({ "data": "kwcanary-config" }));
     let cluster = cluster(&api, LONG);
     for name in ["large", "odd"] {
         let error = cluster.config_map("shop", name).await.unwrap_err();
