@@ -38,7 +38,7 @@ fn text(word: &OsStr) -> String {
 }
 
 fn hash(value: &OsStr) -> String {
-    Sha256::digest(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(value.as_bytes()))
 }
 
 /// What a directory holds, in order; nothing where it does not exist.
