@@ -78,11 +78,11 @@ impl<'a> Apps<'a> {
 
     /// Creates a pod of this spec.
     pub async fn start(&self, name: &str, spec: &Value) -> anyhow::Result<Pod> {
-        self.start_with(json!({"name": name}), spec).await
+        self.start_with(&json!({"name": name}), spec).await
     }
 
     /// The same with more metadata.
-    pub async fn start_with(&self, metadata: Value, spec: &Value) -> anyhow::Result<Pod> {
+    pub async fn start_with(&self, metadata: &Value, spec: &Value) -> anyhow::Result<Pod> {
         let pod = pod(metadata, spec)?;
         let name = pod.name_any();
         self.pods().create(&PostParams::default(), &pod).await.with_context(|| format!("creating pod {name}"))
@@ -90,7 +90,7 @@ impl<'a> Apps<'a> {
 
     /// What the API server says to a pod that it refuses.
     pub async fn refusal(&self, name: &str, spec: &Value) -> anyhow::Result<String> {
-        refusal(&self.pods(), &pod(json!({"name": name}), spec)?).await
+        refusal(&self.pods(), &pod(&json!({"name": name}), spec)?).await
     }
 
     /// Deletes a pod at once.
@@ -198,7 +198,7 @@ pub async fn prepare(scene: &Scene) -> anyhow::Result<&crate::stand::Stand> {
 }
 
 /// A pod of this spec; it is killed a second after it is asked to end.
-pub fn pod(metadata: Value, spec: &Value) -> anyhow::Result<Pod> {
+pub fn pod(metadata: &Value, spec: &Value) -> anyhow::Result<Pod> {
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
     if pod["spec"]["terminationGracePeriodSeconds"].is_null() {
         pod["spec"]["terminationGracePeriodSeconds"] = json!(1);

@@ -38,7 +38,7 @@ fn text(word: &OsStr) -> String {
 }
 
 fn hash(value: &OsStr) -> String {
-    format!("{:x}", Sha256::digest(value.as_bytes()))
+    Sha256::digest(value.as_bytes()).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// What a directory holds, in order; nothing where it does not exist.

@@ -71,7 +71,7 @@ async fn start(apps: &Apps<'_>, pair: usize, injected: bool) -> anyhow::Result<D
     let more = json!({"command": [PROBE], "imagePullPolicy": "IfNotPresent"});
     let spec = json!({"containers": [container("app", ENTRYPOINT, more)]});
     let before = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    apps.start_with(json!({"name": name, "labels": labels}), &spec).await?;
+    apps.start_with(&json!({"name": name, "labels": labels}), &spec).await?;
     let report = apps.report(&name, "app").await?;
     report.check(&[("DB", if injected { "kwcanary-db" } else { "db@azurekeyvault" })])?;
     let at = Duration::from_micros(report.at);

@@ -10,7 +10,7 @@ use super::{
     serving_at,
 };
 use crate::{
-    images::{LAUNCHER, PRIVATE_REGISTRY, REGISTRY},
+    images::{LAUNCHER, REGISTRY},
     wait::{SOON, until_true},
 };
 
@@ -55,12 +55,11 @@ impl Stand {
             ("KEYWARD_BROKER", format!("https://keyward-broker.{NAMESPACE}.svc:{BROKER_PORT}")),
             ("KEYWARD_TLS_DIR", root.join("webhook-tls").display().to_string()),
             ("KEYWARD_LAUNCHER_IMAGE", LAUNCHER.to_owned()),
-            ("KEYWARD_REGISTRY_PLAIN_HTTP", REGISTRY.to_owned()),
+            ("KEYWARD_PLAIN_HTTP_REGISTRY", REGISTRY.to_owned()),
             ("KEYWARD_REGISTRY_CA_FILE", self.cluster_ca.display().to_string()),
             ("KEYWARD_LOG_FORMAT", "json".to_owned()),
             ("KEYWARD_LOG_LEVEL", self.log_level.to_owned()),
         ];
-        let _ = PRIVATE_REGISTRY;
         let program = self.programs.path("keyward-webhook")?;
         let service = Service::start("keyward-webhook", program, &["serve"], environment.into(), &self.logs)?;
         let admin = service.process().line("where it serves", serving_at).await?;

@@ -55,7 +55,7 @@ async fn every_container_is_started_as_it_would_have_been(scene: &Scene) -> anyh
     apps.refer("db", "kwcanary-db").await?;
     let spec = json!({"hostname": "same", "containers": containers()});
     let (label, value) = OPT_OUT;
-    let alone = apps.start_with(json!({"name": "alone", "labels": {label: value}}), &spec).await?;
+    let alone = apps.start_with(&json!({"name": "alone", "labels": {label: value}}), &spec).await?;
     let injected = apps.start("injected", &spec).await?;
     is_injected(&injected)?;
     ensure!(init_containers(&alone).is_empty(), "it was to be left alone");

@@ -82,7 +82,7 @@ async fn a_dry_run_shows_what_would_be_and_makes_nothing(scene: &Scene) -> anyho
     let apps = Apps::open(scene).await?;
     apps.refer("db", "kwcanary-db").await?;
     let spec = json!({"containers": [container("app", ENTRYPOINT, json!({}))]});
-    let pod = crate::apps::pod(json!({"name": "app", "namespace": apps.shop.namespace}), &spec)?;
+    let pod = crate::apps::pod(&json!({"name": "app", "namespace": apps.shop.namespace}), &spec)?;
     let text = serde_json::to_string(&pod)?;
     let shown = kubectl(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &text).await?;
     is_injected(&serde_json::from_str(&shown.stdout)?)?;

@@ -68,7 +68,7 @@ async fn a_signal_reaches_the_application(scene: &Scene) -> anyhow::Result<()> {
         "restartPolicy": "Never", "terminationGracePeriodSeconds": 30,
         "containers": [probe("app", "wait exit=7", json!({}))],
     });
-    apps.start_with(json!({"name": "app", "finalizers": [finalizer]}), &spec).await?;
+    apps.start_with(&json!({"name": "app", "finalizers": [finalizer]}), &spec).await?;
     apps.report("app", "app").await?;
     apps.pods().delete("app", &kube::api::DeleteParams::default()).await?;
     // The finalizer keeps the pod's object, and with it how its container ended.

@@ -116,7 +116,7 @@ async fn an_unknown_reference_is_warned_of_and_ends_its_container_with_its_name(
 
 /// What kubectl says on standard error when it creates a pod.
 async fn create(apps: &Apps<'_>, name: &str, spec: &Value) -> anyhow::Result<String> {
-    let pod = pod(json!({"name": name, "namespace": apps.shop.namespace}), spec)?;
+    let pod = pod(&json!({"name": name, "namespace": apps.shop.namespace}), spec)?;
     Ok(kubectl(&["create", "-f", "-"], &serde_json::to_string(&pod)?).await?.stderr)
 }
 

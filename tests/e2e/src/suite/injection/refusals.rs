@@ -38,7 +38,7 @@ fn refers() -> Value {
 async fn is_taken(scene: &Scene, namespace: &str, spec: &Value) -> anyhow::Result<()> {
     let pods: Api<Pod> = Api::namespaced(scene.client().clone(), namespace);
     let dry = PostParams { dry_run: true, ..PostParams::default() };
-    let made = pods.create(&dry, &pod(json!({"name": "probe"}), spec)?).await;
+    let made = pods.create(&dry, &pod(&json!({"name": "probe"}), spec)?).await;
     made.map(drop).with_context(|| format!("a pod in {namespace}"))
 }
 
@@ -82,7 +82,7 @@ async fn the_policy_alone_refuses_a_reference_without_launcher(scene: &Scene) ->
         // Somebody has told the API server to do without the webhook.
         on_failure(scene, "Ignore").await?;
         let pods = apps.pods();
-        let refers = pod(json!({"name": "app"}), &refers())?;
+        let refers = pod(&json!({"name": "app"}), &refers())?;
         let said = until("the policy's refusal", SOON, async || {
             let said = refusal(&pods, &refers).await?;
             Ok(if said.contains("failed calling webhook") { Look::NotYet(said) } else { Look::Found(said) })
