@@ -191,9 +191,8 @@ impl<'a> Apps<'a> {
 /// Images, broker, controllers and webhook.
 pub async fn prepare(scene: &Scene) -> anyhow::Result<&crate::stand::Stand> {
     let stand = scene.stand().await?;
-    scene.images().await?;
     stand.controllers().await?;
-    stand.webhook().await?;
+    scene.webhook().await?;
     Ok(stand)
 }
 

@@ -36,9 +36,9 @@ impl Args {
     /// The workspace's programs, as tests or a measurement need them.
     pub fn programs(&self) -> Result<Built, ProgramsError> {
         Ok(if self.measures() {
-            Built { programs: Programs::optimised()?, log_level: "info" }
+            Built { programs: Programs::optimised()?, log_level: "info", copier_cpu: "100m" }
         } else {
-            Built { programs: Programs::build()?, log_level: "debug" }
+            Built { programs: Programs::build()?, log_level: "debug", copier_cpu: "30m" }
         })
     }
 }

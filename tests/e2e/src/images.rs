@@ -29,8 +29,8 @@ pub const PRIVATE_REGISTRY: &str = "registry.local:5443";
 /// Who may read [`PRIVATE_REGISTRY`], and the password.
 pub const PRIVATE_USER: &str = "keyward";
 
-/// The launcher's image.
-pub const LAUNCHER: &str = "registry.local:5000/keyward-launcher:e2e";
+/// The launcher's image, by tag.
+const LAUNCHER: &str = "registry.local:5000/keyward-launcher:e2e";
 
 /// An image that has an entrypoint alone.
 pub const ENTRYPOINT: &str = "registry.local:5000/probe/entrypoint:1";
@@ -63,8 +63,15 @@ struct Image<'a> {
     settings: &'a [&'a str],
 }
 
+/// The images that this run has pushed.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The launcher's, with its digest: a node that was kept has another of the same tag.
+    pub launcher: String,
+}
+
 /// Builds them and pushes them.
-pub async fn push(cluster: &Cluster) -> anyhow::Result<()> {
+pub async fn push(cluster: &Cluster) -> anyhow::Result<Pushed> {
     let programs = Programs::of_pods()?;
     let launcher = Folder::new()?;
     launcher.copy("keyward-launcher", programs.path("keyward-launcher")?, PROGRAM)?;
@@ -75,7 +82,7 @@ pub async fn push(cluster: &Cluster) -> anyhow::Result<()> {
     let glibc = with_libc(&programs, Libc::Glibc)?;
     let (amd64, arm64) = ("registry.local:5000/probe/index-amd64:1", "registry.local:5000/probe/index-arm64:1");
     let image = |reference, folder, settings| push_one(cluster, Image { reference, folder, settings });
-    try_join_all([
+    let pushed = try_join_all([
         image(LAUNCHER, &launcher, &["--entrypoint", "/keyward-launcher", "--user", "65532:65532"]),
         image(ENTRYPOINT, &scratch, &["--entrypoint", "/keyward-probe"]),
         image(COMMAND, &scratch, &["--cmd", "/keyward-probe,from,the image"]),
@@ -98,20 +105,24 @@ pub async fn push(cluster: &Cluster) -> anyhow::Result<()> {
     ])
     .await?;
     // The foreign one first: whoever takes the first there is takes the wrong one.
-    run(cluster, &["crane", "index", "append", "-m", arm64, "-m", amd64, "-t", INDEX]).await
+    run(cluster, &["crane", "index", "append", "-m", arm64, "-m", amd64, "-t", INDEX]).await?;
+    Ok(Pushed { launcher: pushed.into_iter().next().context("no image was pushed")? })
 }
 
-async fn push_one(cluster: &Cluster, image: Image<'_>) -> anyhow::Result<()> {
+/// Its reference, with its digest.
+async fn push_one(cluster: &Cluster, image: Image<'_>) -> anyhow::Result<String> {
     let root = image.folder.path().to_str().context("a folder's name")?;
-    run(cluster, &[&["image", image.reference, root], image.settings].concat()).await
+    let printed = run(cluster, &[&["image", image.reference, root], image.settings].concat()).await?;
+    Ok(printed.trim().to_owned())
 }
 
-async fn run(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<()> {
+/// What it prints.
+async fn run(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<String> {
     let mut command = tokio::process::Command::from(cluster.command(arguments));
     let output = command.output().await?;
     let said = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "tests/cluster/cluster {}: {said}", arguments.join(" "));
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn distroless(programs: &Programs) -> anyhow::Result<Folder> {

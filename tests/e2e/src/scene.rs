@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     cluster::Cluster,
-    images,
+    images::{self, Pushed},
     manifests::{self, Kinds},
     pods,
     requests::Audit,
@@ -37,7 +37,7 @@ pub struct World {
     built: Built,
     audit: Audit,
     stand: OnceCell<Stand>,
-    images: OnceCell<()>,
+    images: OnceCell<Pushed>,
 }
 
 impl World {
@@ -105,9 +105,10 @@ impl Scene {
         self.world.stand.get_or_try_init(|| Stand::start(client, kinds, cluster, logs, built)).await
     }
 
-    /// Has the images of the suite in the cluster's registry; pushed when first asked for.
-    pub async fn images(&self) -> anyhow::Result<()> {
-        self.world.images.get_or_try_init(|| images::push(&self.world.cluster)).await.copied()
+    /// Starts the webhook, if none runs, and returns when it is ready; images are in the cluster's registry then.
+    pub async fn webhook(&self) -> anyhow::Result<()> {
+        let images = self.world.images.get_or_try_init(|| images::push(&self.world.cluster)).await?;
+        self.stand().await?.webhook(&images.launcher).await
     }
 
     /// The requests of Keyward's service accounts from now on.

@@ -47,6 +47,7 @@ pub struct Stand {
     client: Client,
     programs: Programs,
     log_level: &'static str,
+    copier_cpu: &'static str,
     directory: TempDir,
     logs: PathBuf,
     /// What signed the certificate of the registry.
@@ -65,6 +66,8 @@ pub struct Built {
     pub programs: Programs,
     /// `--log-level`: what is measured must not be measured writing logs that nobody would have it write.
     pub log_level: &'static str,
+    /// `--copier-cpu`: what is measured is measured as shipped; fifty pods must fit on a node of two processors.
+    pub copier_cpu: &'static str,
 }
 
 impl Stand {
@@ -92,6 +95,7 @@ impl Stand {
             client: client.clone(),
             programs: built.programs.clone(),
             log_level: built.log_level,
+            copier_cpu: built.copier_cpu,
             directory,
             logs: logs.to_owned(),
             cluster_ca: cluster.state().join("pki/ca.crt"),

@@ -10,7 +10,7 @@ use super::{
     serving_at,
 };
 use crate::{
-    images::{LAUNCHER, REGISTRY},
+    images::REGISTRY,
     wait::{SOON, until_true},
 };
 
@@ -21,11 +21,11 @@ pub(super) struct Webhook {
 }
 
 impl Stand {
-    /// Starts the webhook, if none runs, and returns when it is ready.
-    pub async fn webhook(&self) -> anyhow::Result<()> {
+    /// Starts the webhook, if none runs, with this image of the launcher, and returns when it is ready.
+    pub async fn webhook(&self, launcher: &str) -> anyhow::Result<()> {
         let mut webhook = self.webhook.lock().await;
         if webhook.is_none() {
-            *webhook = Some(self.start_webhook().await?);
+            *webhook = Some(self.start_webhook(launcher).await?);
         }
         let admin = webhook.as_ref().context("no webhook runs")?.admin;
         let is_ready = async || Ok(reqwest::get(format!("http://{admin}/readyz")).await?.status().is_success());
@@ -46,7 +46,7 @@ impl Stand {
         }
     }
 
-    async fn start_webhook(&self) -> anyhow::Result<Webhook> {
+    async fn start_webhook(&self, launcher: &str) -> anyhow::Result<Webhook> {
         let root = self.directory.path();
         let environment = [
             ("KUBECONFIG", self.kubeconfig(WEBHOOK).await?.display().to_string()),
@@ -54,7 +54,8 @@ impl Stand {
             ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
             ("KEYWARD_BROKER", format!("https://keyward-broker.{NAMESPACE}.svc:{BROKER_PORT}")),
             ("KEYWARD_TLS_DIR", root.join("webhook-tls").display().to_string()),
-            ("KEYWARD_LAUNCHER_IMAGE", LAUNCHER.to_owned()),
+            ("KEYWARD_LAUNCHER_IMAGE", launcher.to_owned()),
+            ("KEYWARD_COPIER_CPU", self.copier_cpu.to_owned()),
             ("KEYWARD_PLAIN_HTTP_REGISTRY", REGISTRY.to_owned()),
             ("KEYWARD_REGISTRY_CA_FILE", self.cluster_ca.display().to_string()),
             ("KEYWARD_LOG_FORMAT", "json".to_owned()),

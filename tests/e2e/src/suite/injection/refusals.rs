@@ -63,7 +63,7 @@ async fn without_the_webhook_no_reference_starts_and_everything_else_does(scene:
         Ok(())
     }
     .await;
-    apps.shop.stand.webhook().await?;
+    scene.webhook().await?;
     checked
 }
 
@@ -96,7 +96,7 @@ async fn the_policy_alone_refuses_a_reference_without_launcher(scene: &Scene) ->
     }
     .await;
     on_failure(scene, "Fail").await?;
-    apps.shop.stand.webhook().await?;
+    scene.webhook().await?;
     checked
 }
 
