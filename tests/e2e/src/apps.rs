@@ -209,13 +209,17 @@ pub fn pod(metadata: &Value, spec: &Value) -> anyhow::Result<Pod> {
 pub async fn refusal(pods: &Api<Pod>, pod: &Pod) -> anyhow::Result<String> {
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     match pods.create(&dry, pod).await {
-        Err(kube::Error::Api(status)) if (400..500).contains(&status.code) => Ok(status.message.clone()),
-        Err(kube::Error::Api(status)) if status.message.contains("failed calling webhook") => {
+        Err(kube::Error::Api(status)) if status.code == 403 || is_admission(&status.message) => {
             Ok(status.message.clone())
         }
         Err(error) => Err(error).context("creating a pod that was to be refused"),
         Ok(_) => anyhow::bail!("pod {} was not refused", pod.name_any()),
     }
+}
+
+/// Whether it was said about a webhook, or by one that is not to blame the pod.
+fn is_admission(message: &str) -> bool {
+    message.contains("denied the request") || message.contains("failed calling webhook")
 }
 
 /// A container of the probe with `DB` referring to `db`, and more of its fields.
