@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use keyward_proto::v1::Verdict;
 use keyward_tests::process::without_values;
 use kube::{
@@ -140,13 +140,13 @@ impl<'a> Apps<'a> {
         .await
     }
 
-    /// The exit code of a container's first end, once it has ended.
-    pub async fn ended(&self, pod: &str, container: &str) -> anyhow::Result<i32> {
+    /// How a container ended the first time, once it has.
+    pub async fn ended(&self, pod: &str, container: &str) -> anyhow::Result<ContainerStateTerminated> {
         until(&format!("the end of {pod}/{container}"), POD_SOON, async || {
             let status = self.status(pod, container).await?;
             let mut ends = [&status.last_state, &status.state].into_iter().flatten();
-            let code = ends.find_map(|state| Some(state.terminated.as_ref()?.exit_code));
-            Ok(code.map_or_else(|| Look::NotYet(status.state.clone()), Look::Found))
+            let end = ends.find_map(|state| state.terminated.clone());
+            Ok(end.map_or_else(|| Look::NotYet(status.state.clone()), Look::Found))
         })
         .await
     }

@@ -32,12 +32,6 @@ impl Stand {
         until_true("the webhook ready", SOON, is_ready).await
     }
 
-    /// The metrics of the webhook that runs.
-    pub async fn webhook_metrics(&self) -> anyhow::Result<String> {
-        let admin = self.webhook.lock().await.as_ref().context("no webhook runs")?.admin;
-        Ok(reqwest::get(format!("http://{admin}/metrics")).await?.text().await?)
-    }
-
     /// Kills the webhook, if one runs.
     pub async fn kill_webhook(&self) -> anyhow::Result<()> {
         match self.webhook.lock().await.take() {

@@ -60,7 +60,7 @@ async fn init_containers_and_sidecars_and_several_containers_get_each_what_they_
     let untouched = named(&pod, "none")?;
     ensure!(untouched.command.is_none(), "{:?}", untouched.command);
 
-    ensure!(apps.ended("app", "before").await? == 0, "the init container failed");
+    ensure!(apps.ended("app", "before").await?.exit_code == 0, "the init container failed");
     apps.report("app", "before").await?.check(&[("API", "kwcanary-api")])?;
     apps.report("app", "sidecar").await?.check(&[("DB", "kwcanary-db")])?;
     let api = "kwcanary-api";

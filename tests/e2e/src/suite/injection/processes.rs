@@ -32,7 +32,7 @@ async fn exit_codes_pass_through(scene: &Scene) -> anyhow::Result<()> {
     apps.start("app", &json!({"restartPolicy": "Never", "containers": containers})).await?;
     for code in codes {
         let name = format!("c{code}");
-        let ended = apps.ended("app", &name).await?;
+        let ended = apps.ended("app", &name).await?.exit_code;
         ensure!(ended == code, "{ended} in place of {code}");
         apps.report("app", &name).await?.check(&[("DB", "kwcanary-db")])?;
     }
@@ -51,7 +51,7 @@ async fn standard_input_and_a_terminal_pass_through(scene: &Scene) -> anyhow::Re
     let namespace = apps.shop.namespace.as_str();
     let attach = ["attach", "-n", namespace, "app", "-c", "piped", "-i", "--pod-running-timeout=30s"];
     kubectl(&attach, "one line\nand another\n").await?;
-    ensure!(apps.ended("app", "piped").await? == 7, "it did not end with its input");
+    ensure!(apps.ended("app", "piped").await?.exit_code == 7, "it did not end with its input");
     let log = apps.log("app", "piped", false).await?;
     ensure!(log.contains(r#"{"read":"one line"}"#) && log.contains(r#"{"read":"and another"}"#), "{log}");
     let report = apps.report("app", "terminal").await?;

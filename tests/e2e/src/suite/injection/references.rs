@@ -88,11 +88,14 @@ async fn a_forbidden_reference_ends_its_container_with_which_and_why(scene: &Sce
     let spec = json!({"restartPolicy": "Never", "containers": [container("app", ENTRYPOINT, more)]});
     let warned = create(&apps, "app", &spec).await?;
     ensure!(warned.contains("Warning") && warned.contains("theirs"), "{warned}");
-    ensure!(apps.ended("app", "app").await? == DENIED, "another exit code");
+    let end = apps.ended("app", "app").await?;
+    ensure!(end.exit_code == DENIED, "{end:?}");
     let said = apps.log("app", "app", false).await?;
     for part in ["theirs@azurekeyvault", "partner", namespace] {
         ensure!(said.contains(part), "{part}: {said}");
     }
+    // For `kubectl describe pod`.
+    ensure!(end.message.is_some_and(|message| said.contains(message.trim())), "its last words are others: {said}");
     ensure!(!said.contains("db@azurekeyvault"), "the other one is not at fault: {said}");
     Ok(())
 }
@@ -104,7 +107,8 @@ async fn an_unknown_reference_is_warned_of_and_ends_its_container_with_its_name(
     let spec = json!({"restartPolicy": "Never", "containers": [container("app", ENTRYPOINT, more)]});
     let warned = create(&apps, "app", &spec).await?;
     ensure!(warned.contains("Warning") && warned.contains("missing"), "{warned}");
-    ensure!(apps.ended("app", "app").await? == NOT_FOUND, "another exit code");
+    let end = apps.ended("app", "app").await?;
+    ensure!(end.exit_code == NOT_FOUND, "{end:?}");
     let said = apps.log("app", "app", false).await?;
     ensure!(said.contains("missing@azurekeyvault"), "{said}");
 
