@@ -76,6 +76,17 @@ impl TestCa {
         self.issue(&params)
     }
 
+    /// The same for a role that serves too, under DNS names and `localhost`.
+    pub fn issue_serving_role(&self, role: &str, trust_domain: &str, names: &[String]) -> Result<Issued, CaError> {
+        let mut params = params_for(role)?;
+        let names: Vec<String> = ["localhost".to_owned()].into_iter().chain(names.iter().cloned()).collect();
+        params.subject_alt_names = CertificateParams::new(names)?.subject_alt_names;
+        let uri = format!("spiffe://{trust_domain}/keyward/{role}");
+        params.subject_alt_names.push(SanType::URI(uri.try_into()?));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(&params)
+    }
+
     /// Any certificate: for the odd ones that denial tests need (expired, without a usage, a foreign name).
     pub fn issue(&self, params: &CertificateParams) -> Result<Issued, CaError> {
         let key = KeyPair::generate()?;

@@ -238,12 +238,13 @@ async fn pump(stream: impl AsyncRead + Unpin, from: From, lines: Arc<Lines>) {
     lines.open.send_modify(|open| *open -= 1);
 }
 
-fn is_secret(line: &str) -> bool {
+/// Whether a line holds a value that a test made up, or a token.
+pub fn is_secret(line: &str) -> bool {
     [MARKER, ENCODED, TOKEN].iter().any(|secret| line.contains(secret))
 }
 
 /// A line as a failing test may show it.
-fn without_values(line: &str) -> String {
+pub fn without_values(line: &str) -> String {
     if is_secret(line) { "(a line with a value)".to_owned() } else { line.to_owned() }
 }
 

@@ -41,6 +41,12 @@ impl Programs {
         BUILT.get_or_init(build).clone()
     }
 
+    /// What pods run, the launcher and the probe: static, optimised (profile `quick`), and with musl where rustup has it.
+    pub fn of_pods() -> Result<Self, ProgramsError> {
+        static BUILT: OnceLock<Result<Programs, ProgramsError>> = OnceLock::new();
+        BUILT.get_or_init(build_static).clone()
+    }
+
     /// The program's file.
     pub fn path(&self, name: &str) -> Result<&Path, ProgramsError> {
         self.0.get(name).map(PathBuf::as_path).ok_or_else(|| ProgramsError::Unknown(name.to_owned()))
@@ -55,8 +61,42 @@ fn build() -> Result<Programs, ProgramsError> {
     cargo_build(&["--workspace", "--bins"]).map(Programs)
 }
 
+const MUSL: &str = "x86_64-unknown-linux-musl";
+
+fn build_static() -> Result<Programs, ProgramsError> {
+    let mut arguments =
+        vec!["--package", "keyward-launcher", "--package", "keyward-probe", "--bins", "--profile", "quick"];
+    if has_musl() {
+        arguments.extend(["--target", MUSL]);
+        return cargo_build(&arguments).map(Programs);
+    }
+    // The target must be named, or procedural macros would be built static too, which they cannot be.
+    arguments.extend(["--target", "x86_64-unknown-linux-gnu"]);
+    cargo_build_with(&arguments, &[("RUSTFLAGS", "-C target-feature=+crt-static")]).map(Programs)
+}
+
+/// Whether the target is installed, after an attempt to.
+fn has_musl() -> bool {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let is_there = || {
+        let root = said("rustc", &["--print", "sysroot"]);
+        root.is_some_and(|root| Path::new(&root).join("lib/rustlib").join(MUSL).is_dir())
+    };
+    is_there() || (said("rustup", &["target", "add", MUSL]).is_some() && is_there())
+}
+
 /// Builds by a nested cargo, told `arguments`, and returns where each program is, by its name.
 pub(crate) fn cargo_build(arguments: &[&str]) -> Result<HashMap<String, PathBuf>, ProgramsError> {
+    cargo_build_with(arguments, &[])
+}
+
+fn cargo_build_with(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<HashMap<String, PathBuf>, ProgramsError> {
     // Set by cargo for everything it runs, so that a nested call is the same cargo.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
@@ -70,6 +110,7 @@ pub(crate) fn cargo_build(arguments: &[&str]) -> Result<HashMap<String, PathBuf>
     let built = command
         .arg("build")
         .args(arguments)
+        .envs(environment.iter().copied())
         .arg("--message-format=json-render-diagnostics")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())

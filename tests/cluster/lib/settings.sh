@@ -22,8 +22,10 @@ write_settings() {
   # shellcheck disable=SC2016 # a salt, no variables
   perl -e 'print "keyward:", crypt("keyward", q($2b$04$keywardkeywardkeywarde)), "\n"' >"$ETC/htpasswd"
 
-  echo "nameserver $NODE_IP" >"$ETC/resolv.conf"
-  : >"$ETC/no-upstream.conf"
+  # The node's own processes may name a Service as pods do.
+  printf 'nameserver %s\nsearch svc.cluster.local cluster.local\noptions ndots:5\n' "$NODE_IP" >"$ETC/resolv.conf"
+  # What pods with dnsPolicy Default get: nobody's address. From an empty file they would get the node's own.
+  echo 'nameserver 192.0.2.53' >"$ETC/no-upstream.conf"
   printf '127.0.0.1 localhost\n%s %s %s\n' "$NODE_IP" "$NODE" "$REGISTRY_HOST" >"$ETC/hosts"
   # What the kubelet would set for the whole machine; it is shown them as set already.
   sysctl_looks vm.overcommit_memory 1

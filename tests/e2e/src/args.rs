@@ -18,18 +18,27 @@ pub struct Args {
     #[arg(long)]
     pub bench_sync: bool,
 
+    /// Measure what injection adds to a pod's start instead: what `cargo bench-start` does
+    #[arg(long, conflicts_with = "bench_sync")]
+    pub bench_start: bool,
+
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
     pub tests: Arguments,
 }
 
 impl Args {
+    /// Whether something is to be measured, and nothing tested.
+    pub fn measures(&self) -> bool {
+        self.bench_sync || self.bench_start
+    }
+
     /// The workspace's programs, as tests or a measurement need them.
     pub fn programs(&self) -> Result<Built, ProgramsError> {
-        Ok(if self.bench_sync {
-            Built { programs: Programs::optimised()?, log_level: "info" }
+        Ok(if self.measures() {
+            Built { programs: Programs::optimised()?, log_level: "info", copier_cpu: "100m" }
         } else {
-            Built { programs: Programs::build()?, log_level: "debug" }
+            Built { programs: Programs::build()?, log_level: "debug", copier_cpu: "30m" }
         })
     }
 }

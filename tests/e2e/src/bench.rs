@@ -8,6 +8,7 @@
 
 mod bare;
 mod keyward;
+pub mod start;
 
 use std::{sync::Arc, time::Duration};
 

@@ -31,9 +31,13 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     }
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
     let world = Arc::new(runtime.block_on(World::new(Cluster::of_suite(), logs, args.programs()?))?);
-    if args.bench_sync {
+    if args.measures() {
         let good = runtime.block_on(async {
-            let good = bench::run(Arc::clone(&world)).await;
+            let good = if args.bench_sync {
+                bench::run(Arc::clone(&world)).await
+            } else {
+                bench::start::run(Arc::clone(&world)).await
+            };
             world.end().await?;
             good
         })?;

@@ -14,19 +14,24 @@
 //! | [`kubectl`] | kubectl itself |
 //! | [`manifests`], [`pods`], [`tokens`] | how tests make objects, pods and their tokens |
 //! | [`shop`] | a namespace whose `AzureKeyVaultSecret`s the controllers look after |
+//! | [`apps`], [`report`] | a namespace whose pods are injected, and what the probes in them told |
+//! | [`images`] | the images of these pods |
 //! | [`callers`] | how tests ask the broker: as a pod, as an operator, as a role |
 //! | [`requests`] | what the API server was asked, by its own count |
 //! | [`wait`] | until something is so, within a bound |
 
+pub mod apps;
 pub mod args;
 pub mod bench;
 pub mod callers;
 pub mod cluster;
+pub mod images;
 pub mod inside;
 pub mod kubectl;
 pub mod manifests;
 pub mod outside;
 pub mod pods;
+pub mod report;
 pub mod requests;
 pub mod scene;
 pub mod shop;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use keyward_tests::programs::Programs;
 use libtest_mimic::Arguments;
 use tokio::{
     process::Command,
@@ -17,7 +18,7 @@ use tokio::{
 use crate::{
     args::Args,
     cluster::{Cluster, work_directory},
-    suite,
+    suite::{self, Test},
 };
 
 /// Runs the suite in a cluster of its own. The status is the suite's.
@@ -25,7 +26,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.tests.list {
         return Ok(libtest_mimic::run(&args.tests, suite::listed()).exit_code());
     }
-    if !args.bench_sync && !suite::all().iter().any(|test| is_wanted(&args.tests, &test.name())) {
+    let wanted: Vec<_> = suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name())).collect();
+    if !args.measures() && wanted.is_empty() {
         bail!("no test's name is as asked for; `cargo e2e -- --list` shows them all");
     }
     let cluster = Cluster::of_suite();
@@ -35,6 +37,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     lock.try_lock().context("another `cargo e2e` runs in this clone")?;
     cluster.run(&["check"])?;
     let programs = args.programs()?.programs;
+    if args.bench_start || (!args.measures() && wanted.iter().any(Test::runs_pods)) {
+        // Inside there is no way to what they may need from elsewhere.
+        Programs::of_pods()?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         // From here on a signal ends no more than what it must not interrupt: the cluster goes down first.

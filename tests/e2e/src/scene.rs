@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     cluster::Cluster,
+    images::{self, Pushed},
     manifests::{self, Kinds},
     pods,
     requests::Audit,
@@ -36,6 +37,7 @@ pub struct World {
     built: Built,
     audit: Audit,
     stand: OnceCell<Stand>,
+    images: OnceCell<Pushed>,
 }
 
 impl World {
@@ -43,7 +45,16 @@ impl World {
     pub async fn new(cluster: Cluster, logs: PathBuf, built: Built) -> anyhow::Result<Self> {
         let client = Client::try_default().await.context("the cluster's kubeconfig")?;
         let audit = Audit::from_now(cluster.state().join("log/audit.log"))?;
-        Ok(Self { cluster, logs, client, kinds: Kinds::default(), built, audit, stand: OnceCell::new() })
+        Ok(Self {
+            cluster,
+            logs,
+            client,
+            kinds: Kinds::default(),
+            built,
+            audit,
+            stand: OnceCell::new(),
+            images: OnceCell::new(),
+        })
     }
 
     /// The cluster.
@@ -90,8 +101,14 @@ impl Scene {
 
     /// Emulator, charts and programs; set up when first asked for.
     pub async fn stand(&self) -> anyhow::Result<&Stand> {
-        let World { client, kinds, logs, built, .. } = &*self.world;
-        self.world.stand.get_or_try_init(|| Stand::start(client, kinds, logs, built)).await
+        let World { client, kinds, cluster, logs, built, .. } = &*self.world;
+        self.world.stand.get_or_try_init(|| Stand::start(client, kinds, cluster, logs, built)).await
+    }
+
+    /// Starts the webhook, if none runs, and returns when it is ready; images are in the cluster's registry then.
+    pub async fn webhook(&self) -> anyhow::Result<()> {
+        let images = self.world.images.get_or_try_init(|| images::push(&self.world.cluster)).await?;
+        self.stand().await?.webhook(&images.launcher).await
     }
 
     /// The requests of Keyward's service accounts from now on.
@@ -106,21 +123,32 @@ impl Scene {
 
     /// A new namespace whose name begins with `stem`, and that these vaults admit. Pods can be made in it.
     pub async fn namespace(&self, stem: &str, vaults: &[&str]) -> anyhow::Result<String> {
-        let labels: BTreeMap<_, _> = vaults.iter().map(|vault| admits(vault)).collect();
+        self.namespace_with(stem, vaults, &[]).await
+    }
+
+    /// The same with more labels.
+    pub async fn namespace_with(&self, stem: &str, vaults: &[&str], labels: &[(&str, &str)]) -> anyhow::Result<String> {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let labels: BTreeMap<_, _> = vaults.iter().map(|vault| admits(vault)).chain(labels).collect();
         let metadata =
             ObjectMeta { generate_name: Some(format!("{stem}-")), labels: Some(labels), ..ObjectMeta::default() };
         let namespaces: Api<Namespace> = Api::all(self.client().clone());
         let made = namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
         let name = made.name_any();
-        self.remember(DynamicObject {
-            types: Some(TypeMeta { api_version: "v1".to_owned(), kind: "Namespace".to_owned() }),
-            metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
-            data: serde_json::Value::Null,
-        });
+        self.will_end(&name);
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client().clone(), &name);
         let is_there = async || Ok(accounts.get_opt("default").await?.is_some());
         until_true(&format!("the default service account of {name}"), SOON, is_there).await?;
         Ok(name)
+    }
+
+    /// Has a namespace deleted at the end that the test makes itself.
+    pub fn will_end(&self, namespace: &str) {
+        self.remember(DynamicObject {
+            types: Some(TypeMeta { api_version: "v1".to_owned(), kind: "Namespace".to_owned() }),
+            metadata: ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() },
+            data: serde_json::Value::Null,
+        });
     }
 
     /// Applies every document of `text` on the server's side; what is in no namespace is deleted at the end.

@@ -24,6 +24,11 @@ impl Test {
         Self { module, sentence, run }
     }
 
+    /// Whether it has pods run.
+    pub fn runs_pods(&self) -> bool {
+        self.name().starts_with("injection::")
+    }
+
     /// `subject::sentence`
     pub fn name(&self) -> String {
         let subject = self.module.rsplit_once("suite::").map_or(self.module, |(_, subject)| subject);
@@ -43,6 +48,7 @@ macro_rules! tests {
 mod cluster;
 mod crds;
 mod denials;
+mod injection;
 mod leaders;
 mod lifecycle;
 mod outputs;
@@ -64,6 +70,7 @@ pub fn all() -> Vec<Test> {
         restarts::TESTS,
         leaders::TESTS,
         &denials::tests(),
+        &injection::tests(),
     ]
     .concat()
 }

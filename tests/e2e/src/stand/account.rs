@@ -23,6 +23,9 @@ pub const BROKER: Account = Account { name: "keyward-broker" };
 /// The controller's.
 pub const CONTROLLER: Account = Account { name: "keyward-controller" };
 
+/// The webhook's.
+pub const WEBHOOK: Account = Account { name: "keyward-webhook" };
+
 /// A service account of [`NAMESPACE`].
 #[derive(Clone, Copy, Debug)]
 pub struct Account {

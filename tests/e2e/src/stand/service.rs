@@ -8,7 +8,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use keyward_tests::process::{Process, Signal};
+use anyhow::{Context as _, ensure};
+use keyward_tests::process::{Process, Signal, is_secret};
 use tokio::process::Command;
 
 /// How many were started, so that each has a file of its own.
@@ -70,8 +71,8 @@ impl Service {
     async fn end(mut self, signal: Signal) -> anyhow::Result<()> {
         self.process.signal(signal)?;
         let status = self.process.ended().await?;
-        anyhow::ensure!(signal == Signal::KILL || status.success(), "{} ended with {status}", self.name);
-        anyhow::ensure!(!self.process.leaked(), "{} printed a value", self.name);
+        ensure!(signal == Signal::KILL || status.success(), "{} ended with {status}", self.name);
+        ensure!(!self.process.leaked(), "{} printed a value", self.name);
         Ok(())
     }
 }
@@ -81,4 +82,20 @@ impl Drop for Service {
         // Where the file cannot be written there is nobody to tell.
         let _ = fs::write(&self.log, self.process.shown());
     }
+}
+
+/// An error where a file below `directory` holds a value or a token. Files come and go meanwhile.
+pub(super) fn no_value_below(directory: &Path) -> anyhow::Result<()> {
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry.with_context(|| directory.display().to_string())?;
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            no_value_below(&path)?;
+        } else if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let text = fs::read(&path).unwrap_or_default();
+            ensure!(!is_secret(&String::from_utf8_lossy(&text)), "{} holds a value", path.display());
+        }
+    }
+    Ok(())
 }

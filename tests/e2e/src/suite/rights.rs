@@ -7,10 +7,14 @@ use kube::{Api, Client, api::PostParams};
 
 use crate::{
     scene::Scene,
-    stand::{Account, BROKER, CONTROLLER, NAMESPACE},
+    stand::{Account, BROKER, CONTROLLER, NAMESPACE, WEBHOOK},
 };
 
-tests![the_broker_may_what_it_needs_and_no_more, the_controller_may_what_it_needs_and_no_more,];
+tests![
+    the_broker_may_what_it_needs_and_no_more,
+    the_controller_may_what_it_needs_and_no_more,
+    the_webhook_may_what_it_needs_and_no_more,
+];
 
 /// `VERBS GROUP/RESOURCE[/SUBRESOURCE] [NAMESPACE [NAME]]`; the core group is empty. Without a namespace: in all.
 type Rights = &'static [&'static str];
@@ -52,6 +56,7 @@ async fn the_controller_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::
         "get,list,watch,create,patch,delete /secrets",
         "get,list,watch,create,patch,delete /configmaps",
         "create,patch events.k8s.io/events",
+        "list,watch /namespaces",
         "get,list,watch,patch apps/deployments",
         "get,list,watch,patch apps/statefulsets",
         "get,list,watch,patch apps/daemonsets",
@@ -64,7 +69,7 @@ async fn the_controller_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::
         "patch keyward.dev/azurekeyvaults/status",
         "update,deletecollection /secrets",
         "update,deletecollection /configmaps",
-        "get,list,watch /namespaces",
+        "create,update,patch,delete /namespaces",
         "get,list,watch,create,delete /pods",
         "create /pods/exec",
         "create /serviceaccounts/token keyward",
@@ -79,6 +84,28 @@ async fn the_controller_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::
         "impersonate /users",
     ];
     check(scene, CONTROLLER, may, may_not).await
+}
+
+async fn the_webhook_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::Result<()> {
+    let may: Rights = &["get /configmaps", "get /serviceaccounts", "get /secrets default pull"];
+    let may_not: Rights = &[
+        "list,watch,create,update,patch,delete /configmaps",
+        "list,watch,create,update,patch,delete /serviceaccounts",
+        "get /secrets default another",
+        "list,watch,create,update,patch,delete /secrets",
+        "get,list,watch,create,update,patch,delete /pods",
+        "create /pods/exec",
+        "create /serviceaccounts/token keyward",
+        "get,list,watch,patch /namespaces",
+        "get,list,watch,create,update,patch,delete spv.no/azurekeyvaultsecrets",
+        "get,list,watch,create,update,patch,delete keyward.dev/azurekeyvaults",
+        "get,update,patch,delete admissionregistration.k8s.io/mutatingwebhookconfigurations",
+        "create authentication.k8s.io/tokenreviews",
+        "create authorization.k8s.io/subjectaccessreviews",
+        "create,update,patch,bind,escalate rbac.authorization.k8s.io/clusterroles",
+        "impersonate /users",
+    ];
+    check(scene, WEBHOOK, may, may_not).await
 }
 
 async fn check(scene: &Scene, account: Account, may: Rights, may_not: Rights) -> anyhow::Result<()> {

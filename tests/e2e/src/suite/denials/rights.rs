@@ -13,10 +13,14 @@ use crate::{
     manifests::akvs,
     requests,
     scene::Scene,
-    stand::{Account, BROKER, CONTROLLER},
+    stand::{Account, BROKER, CONTROLLER, WEBHOOK},
 };
 
-tests![the_controller_may_do_nothing_beyond_its_work, the_broker_may_do_nothing_beyond_its_work,];
+tests![
+    the_controller_may_do_nothing_beyond_its_work,
+    the_broker_may_do_nothing_beyond_its_work,
+    the_webhook_may_do_nothing_beyond_its_work,
+];
 
 async fn the_controller_may_do_nothing_beyond_its_work(scene: &Scene) -> anyhow::Result<()> {
     is_held(scene, CONTROLLER, calls::within_controllers_work(), calls::beyond_controllers_work()).await
@@ -24,6 +28,10 @@ async fn the_controller_may_do_nothing_beyond_its_work(scene: &Scene) -> anyhow:
 
 async fn the_broker_may_do_nothing_beyond_its_work(scene: &Scene) -> anyhow::Result<()> {
     is_held(scene, BROKER, calls::within_brokers_work(), calls::beyond_brokers_work()).await
+}
+
+async fn the_webhook_may_do_nothing_beyond_its_work(scene: &Scene) -> anyhow::Result<()> {
+    is_held(scene, WEBHOOK, calls::within_webhooks_work(), calls::beyond_webhooks_work()).await
 }
 
 /// The account may do what is within its work, and nothing of what is beyond it.

@@ -13,6 +13,9 @@ const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/SHOP/events";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/keyward/leases";
 const AKVS: &str = "/apis/spv.no/v2beta1/namespaces/SHOP/azurekeyvaultsecrets";
 const VAULTS: &str = "/apis/keyward.dev/v1alpha1/azurekeyvaults";
+const SERVICE_ACCOUNTS: &str = "/api/v1/namespaces/SHOP/serviceaccounts";
+const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -73,6 +76,7 @@ pub(super) fn within_controllers_work() -> Vec<Call> {
         get(SECRETS, "/s"),
         post(SECRETS, "", named("new")),
         patch(DEPLOYMENTS, "/web", labelled()),
+        get("/api/v1/namespaces", ""),
     ]
 }
 
@@ -84,7 +88,7 @@ pub(super) fn beyond_controllers_work() -> Vec<Call> {
         post(TOKEN_REVIEWS, "", token_review()),
         post(ACCESS_REVIEWS, "", access_review()),
         get(PODS, ""),
-        get("/api/v1/namespaces", ""),
+        get("/api/v1/namespaces/SHOP", ""),
         delete(SECRETS, ""),
         delete(CONFIG_MAPS, ""),
         delete(LEASES, ""),
@@ -126,7 +130,35 @@ pub(super) fn beyond_brokers_work() -> Vec<Call> {
     ]
 }
 
-/// What neither may do: become somebody else, widen its rights or the declarations, run or reach into anything.
+/// As for the controller.
+pub(super) fn within_webhooks_work() -> Vec<Call> {
+    vec![get(CONFIG_MAPS, "/kube-root-ca.crt"), get(SERVICE_ACCOUNTS, "/default")]
+}
+
+/// What the webhook has no right to: it lists nothing, writes nothing, and reads no Secret that it was not told of.
+pub(super) fn beyond_webhooks_work() -> Vec<Call> {
+    vec![
+        get(CONFIG_MAPS, ""),
+        post(CONFIG_MAPS, "", named("new")),
+        get(SERVICE_ACCOUNTS, ""),
+        get(SECRETS, "/s"),
+        get(SECRETS, ""),
+        get("/api/v1/namespaces/keyward/secrets", ""),
+        post(SECRETS, "", named("new")),
+        get(AKVS, ""),
+        get(VAULTS, ""),
+        get("/api/v1/namespaces", ""),
+        get(PODS, "/web"),
+        post(EVENTS, "", named("new")),
+        post(LEASES, "", named("new")),
+        post(TOKEN_REVIEWS, "", token_review()),
+        post(ACCESS_REVIEWS, "", access_review()),
+        patch(MUTATING, "/keyward-webhook", labelled()),
+        patch(POLICIES, "/keyward-webhook", labelled()),
+    ]
+}
+
+/// What none may do: become somebody else, widen its rights or the declarations, run or reach into anything.
 pub(super) fn beyond_anybodys_work() -> Vec<Call> {
     let pod = json!({"containers": [{"name": "intruder", "image": "registry.local:5000/pause:1"}]});
     let workload = json!({"metadata": {"name": "intruder"}, "spec": {
@@ -151,7 +183,7 @@ pub(super) fn beyond_anybodys_work() -> Vec<Call> {
         patch(RBAC, "/clusterroles/keyward-broker", everything),
         patch(CRDS, "/azurekeyvaults.keyward.dev", labelled()),
         delete(CRDS, "/azurekeyvaultsecrets.spv.no"),
-        post("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", "", named("intruder")),
+        post(MUTATING, "", named("intruder")),
         patch(AKVS, "/db", json!({"spec": {"vault": {"name": "sealed"}}})),
         delete(AKVS, "/db"),
         patch(VAULTS, "/sealed", json!({"spec": {"namespaces": {"names": ["*"]}}})),
