@@ -54,7 +54,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = "pods with a command and 3 references, each checked with the broker";
-        writeln!(f, "{}", Table { title, names: ["webhook", "bare"], rounds: &self.rounds })?;
+        write!(f, "{}", Table { title, names: ["webhook", "bare"], rounds: &self.rounds })?;
         write!(f, "{}", self.lookups)?;
         let verdict = if self.within_bars() { "within every bar" } else { "OVER A BAR" };
         writeln!(f, "{verdict}: CPU at most {MAX_CPU_RATIO} × bare, RSS at most {:.0} MiB\n{CONTEXT}", mib(MAX_RSS))
