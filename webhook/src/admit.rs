@@ -177,4 +177,5 @@ fn name(request: &Request) -> &str {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "cases are literals")]
 mod tests;

@@ -23,6 +23,7 @@ impl Path {
     }
 
     /// A field of the object that is here.
+    #[must_use]
     pub fn field(&self, name: &str) -> Self {
         let mut path = self.0.clone();
         path.push_back(Token::new(name));
@@ -30,6 +31,7 @@ impl Path {
     }
 
     /// A member of the list that is here.
+    #[must_use]
     pub fn index(&self, index: usize) -> Self {
         let mut path = self.0.clone();
         path.push_back(Token::from(index));

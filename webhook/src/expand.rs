@@ -46,8 +46,8 @@ impl<'a> Iterator for Pieces<'a> {
             return Some(self.text(plain));
         }
         let after = &self.rest[1..];
-        if after.starts_with('$') {
-            self.rest = &after[1..];
+        if let Some(rest) = after.strip_prefix('$') {
+            self.rest = rest;
             return Some(Piece::Text("$"));
         }
         let closed = after.strip_prefix('(').and_then(|inside| inside.split_once(')'));

@@ -5,7 +5,7 @@
 //! | room | does | I/O |
 //! |---|---|---|
 //! | [`server`] | the port that reviews come to | API server |
-//! | [`review`] | an AdmissionReview: read, and answered | none: pure |
+//! | [`review`] | an `AdmissionReview`: read, and answered | none: pure |
 //! | [`mod@scan`] | a pod → its containers with references | none: pure |
 //! | [`variables`], [`expand`] | a container's environment as the kubelet will make it | none: pure |
 //! | [`mod@wanted`] | which image is to be looked up, for which node and with whose rights | none: pure |

@@ -1,4 +1,4 @@
-//! An AdmissionReview as it travels ([Kubernetes: dynamic admission control][1]): what is asked, and what is answered.
+//! An `AdmissionReview` as it travels ([Kubernetes: dynamic admission control][1]): what is asked, and what is answered.
 //!
 //! Only the parts that decide are read. The answer is written here and not by kube, whose patch is an array of numbers: four
 //! times as long, and understood by Go alone.
@@ -197,7 +197,7 @@ mod tests {
         let mut odd = review();
         odd["request"]["object"]["spec"]["containers"][0]["env"] = json!("kwcanary");
         for (body, expected) in [
-            ("".to_owned(), "ends too early"),
+            (String::new(), "ends too early"),
             ("{".to_owned(), "ends too early"),
             ("[1]".to_owned(), "another type"),
             ("kwcanary".to_owned(), "no JSON"),

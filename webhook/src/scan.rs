@@ -158,6 +158,7 @@ fn is_windows(spec: &PodSpec) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "cases are literals")]
 mod tests {
     use serde_json::{Value as Json, json};
 

@@ -17,15 +17,17 @@ const LAUNCHER_SIZE: &str = "16Mi";
 
 /// Adds those that are not there.
 pub(super) fn add(spec: &PodSpec, edits: &mut Edits) -> Result<(), Denial> {
-    let wanted: [(_, fn(&Volume) -> bool, fn() -> Value); 2] =
-        [(LAUNCHER_VOLUME, is_launcher, launcher), (IDENTITY_VOLUME, is_identity, identity)];
+    let there = |name: &str| spec.volumes.iter().flatten().find(|volume| volume.name == name);
     let mut missing = Vec::new();
-    for (name, is_ours, volume) in wanted {
-        match spec.volumes.iter().flatten().find(|volume| volume.name == name) {
-            None => missing.push(volume()),
-            Some(there) if is_ours(there) => {}
-            Some(_) => return Err(Denial::Volume { name }),
-        }
+    match there(LAUNCHER_VOLUME).map(is_launcher) {
+        None => missing.push(launcher()),
+        Some(true) => {}
+        Some(false) => return Err(Denial::Volume { name: LAUNCHER_VOLUME }),
+    }
+    match there(IDENTITY_VOLUME).map(is_identity) {
+        None => missing.push(identity()),
+        Some(true) => {}
+        Some(false) => return Err(Denial::Volume { name: IDENTITY_VOLUME }),
     }
     let has_members = spec.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty());
     edits.append(&Path::spec().field("volumes"), has_members, missing);
