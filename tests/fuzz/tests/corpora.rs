@@ -29,6 +29,6 @@ fn every_target_has_a_corpus_and_a_program_for_lib_fuzzer() {
         files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect()
     };
     let expected: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(names(&corpora()), expected);
+    assert_eq!(names(corpora()), expected);
     assert_eq!(names(&corpora().join("../libfuzzer/fuzz_targets")), expected);
 }
