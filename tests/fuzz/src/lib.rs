@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | [`review`] | an `AdmissionReview` | whoever creates pods, by the API server |
 //! | [`image`] | an image's configuration, its manifest, its name | registries, and whoever creates pods |
-//! | [`reference`] | an environment variable's value | whoever creates pods |
+//! | [`mod@reference`] | an environment variable's value | whoever creates pods |
 
 pub mod image;
 pub mod reference;
