@@ -84,15 +84,18 @@ impl Drop for Service {
     }
 }
 
-/// An error where a file below `directory` holds a value or a token. Files come and go meanwhile.
+/// An error where a file below `directory`, which exists, holds a value or a token.
 pub(super) fn no_value_below(directory: &Path) -> anyhow::Result<()> {
-    let Ok(entries) = fs::read_dir(directory) else { return Ok(()) };
-    for entry in entries {
-        let entry = entry.with_context(|| directory.display().to_string())?;
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            no_value_below(&path)?;
-        } else if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+    no_value_in(fs::read_dir(directory).with_context(|| directory.display().to_string())?)
+}
+
+/// What lies below may go while it is looked at, with its pod.
+fn no_value_in(entries: fs::ReadDir) -> anyhow::Result<()> {
+    for entry in entries.flatten() {
+        let (path, kind) = (entry.path(), entry.file_type());
+        if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
+            fs::read_dir(&path).map_or(Ok(()), no_value_in)?;
+        } else if kind.is_ok_and(|kind| kind.is_file()) {
             let text = fs::read(&path).unwrap_or_default();
             ensure!(!is_secret(&String::from_utf8_lossy(&text)), "{} holds a value", path.display());
         }
