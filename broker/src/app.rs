@@ -136,6 +136,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         refresh,
         trust_domain: args.trust_domain.clone(),
         requests_per_pod: args.requests_per_pod.get(),
+        requests_per_role: args.requests_per_role.get(),
     };
     source.spawn(&mut tasks, &core, &readiness);
     if let Some(keys) = keys {

@@ -111,6 +111,11 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_REQUESTS_PER_POD", default_value = "20", value_name = "NUMBER")]
     pub requests_per_pod: NonZeroU32,
 
+    /// Requests that one role's certificate may make a second on average, all replicas of that role together; four times as
+    /// many at once. Pods are admitted unchecked where their webhook asks more often
+    #[arg(long, env = "KEYWARD_REQUESTS_PER_ROLE", default_value = "500", value_name = "NUMBER")]
+    pub requests_per_role: NonZeroU32,
+
     /// How long requests under way may take to finish after SIGTERM
     #[arg(long, env = "KEYWARD_DRAIN", default_value = "25s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub drain: Duration,

@@ -27,6 +27,12 @@ impl Rate {
         Self { per_second, burst: per_second.saturating_mul(2) }
     }
 
+    /// So many requests a second on average, and four times as many at once: room for a controller that has just started
+    /// with thousands of secrets, and an end to one that is caught in a loop.
+    pub fn of_a_role(per_second: u32) -> Self {
+        Self { per_second, burst: per_second.saturating_mul(4) }
+    }
+
     fn every(self) -> Duration {
         Duration::from_secs(1) / self.per_second.max(1)
     }

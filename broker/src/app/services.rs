@@ -57,6 +57,7 @@ pub(super) struct Services {
     pub(super) refresh: Arc<dyn Refresh>,
     pub(super) trust_domain: String,
     pub(super) requests_per_pod: u32,
+    pub(super) requests_per_role: u32,
 }
 
 impl Services {
@@ -70,7 +71,8 @@ impl Services {
 
     /// What stands before them all.
     pub(super) fn guard(&self) -> Guard {
-        Guard::new(&self.trust_domain, Arc::clone(&self.refusals), self.operators.clone())
+        let requests = Rate::of_a_role(self.requests_per_role);
+        Guard::new(&self.trust_domain, requests, Arc::clone(&self.refusals), self.operators.clone())
     }
 
     /// The health service, in which they all serve.

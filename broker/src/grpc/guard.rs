@@ -29,10 +29,6 @@ use crate::{
     rate::{Limiter, Rate},
 };
 
-/// Requests of one role's certificate: room for a controller that has just started with thousands of secrets, and an end to
-/// one that is caught in a loop.
-const RATE_OF_A_ROLE: Rate = Rate { per_second: 500, burst: 2_000 };
-
 /// SHA-256 of a certificate, or of an operator's name.
 type Fingerprint = [u8; 32];
 
@@ -54,14 +50,15 @@ struct Pending {
 }
 
 impl Guard {
-    /// Roles are those of `trust_domain`. Without `operators`, only certificates prove one.
-    pub fn new(trust_domain: &str, refusals: Arc<Refusals>, operators: Option<Arc<dyn Operators>>) -> Self {
-        Self {
-            trust_domain: trust_domain.into(),
-            requests: Arc::new(Limiter::new(RATE_OF_A_ROLE)),
-            refusals,
-            operators,
-        }
+    /// Roles are those of `trust_domain`, each certificate with so many requests. Without `operators`, only certificates
+    /// prove one.
+    pub fn new(
+        trust_domain: &str,
+        requests: Rate,
+        refusals: Arc<Refusals>,
+        operators: Option<Arc<dyn Operators>>,
+    ) -> Self {
+        Self { trust_domain: trust_domain.into(), requests: Arc::new(Limiter::new(requests)), refusals, operators }
     }
 
     /// Lets the request through, with its role in its extensions where the method needs one; or says what is to be asked.

@@ -42,8 +42,8 @@ impl Broker {
         prepare(files.path(), &emulator, &ca, payload)?;
         let mut command = Command::new(program);
         command.arg("serve").env_clear().envs(broker_environment(files.path(), "tls", &emulator));
-        // One pod stands for thousands: what is measured is the work and not the bound on it.
-        command.env("KEYWARD_REQUESTS_PER_POD", "1000000");
+        // One pod, or one webhook, stands for thousands: what is measured is the work and not the bound on it.
+        command.env("KEYWARD_REQUESTS_PER_POD", "1000000").env("KEYWARD_REQUESTS_PER_ROLE", "1000000");
         let server = Server::start("keyward-broker", &mut command).await?;
         Ok(Self { emulator, server, ca, files })
     }
