@@ -12,7 +12,7 @@ use crate::{
     broker::{Broker, Checked, Verdict, address::BrokerAddress},
     cluster::{Cluster, ReadError},
     denial::Denial,
-    image::{Images, SharedConfig},
+    image::{Cause, Images, SharedConfig},
     metrics::Outcome,
     mutate::{Facts, Finding, Injection, Mutation, mutate, references},
     names::{OPT_OUT, OPT_OUT_LABEL},
@@ -56,8 +56,13 @@ enum Refusal {
 impl Refusal {
     fn code(&self) -> u16 {
         match self {
-            Self::Pod(Denial::Image { .. }) | Self::Read(_) => 500,
+            // Who names an image that is not there, or may not be pulled, can mend it.
+            Self::Pod(Denial::Image { source, .. }) => match source.cause() {
+                Cause::Reference(_) | Cause::Denied(_) => 403,
+                _ => 500,
+            },
             Self::Pod(_) => 403,
+            Self::Read(_) => 500,
         }
     }
 }

@@ -100,7 +100,7 @@ pub struct LauncherArgs {
     pub launcher_image_pull_policy: PullPolicy,
 
     /// Processor that the container which copies the launcher requests and may use
-    #[arg(long, env = "KEYWARD_COPIER_CPU", default_value = "100m", value_name = "QUANTITY", value_parser = parse::quantity)]
+    #[arg(long, env = "KEYWARD_COPIER_CPU", default_value = "50m", value_name = "QUANTITY", value_parser = parse::quantity)]
     pub copier_cpu: String,
 
     /// Memory that it requests and may use
@@ -200,7 +200,7 @@ mod tests {
     fn what_is_needed_is_enough() {
         let args = parse(&[]).unwrap();
         assert_eq!(args.broker_for_pods(), "https://keyward-broker.keyward.svc:8443");
-        assert_eq!((args.launcher.copier_cpu.as_str(), args.launcher.copier_memory.as_str()), ("100m", "24Mi"));
+        assert_eq!((args.launcher.copier_cpu.as_str(), args.launcher.copier_memory.as_str()), ("50m", "24Mi"));
         assert_eq!((args.unresolved, args.opt_out), (Unresolved::Warn, OptOut::Allow));
         assert_eq!(args.review_deadline, Duration::from_secs(9));
         assert_eq!(args.launcher.launcher_image_pull_policy.to_string(), "IfNotPresent");

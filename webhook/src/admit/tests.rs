@@ -168,12 +168,17 @@ async fn a_pod_that_does_not_runs_what_its_image_says() {
 #[tokio::test]
 async fn an_image_that_cannot_be_looked_up_denies_the_pod_with_the_fix() {
     let scene = Scene::new().await;
-    let image = format!("{}/team/none:1", scene.registry.host());
-    let (outcome, response) = scene.container(app(&json!({"image": image}))).await;
-    assert_eq!((outcome, &response["allowed"]), (Outcome::Failed, &json!(false)));
-    let message = response["status"]["message"].as_str().unwrap();
-    for said in ["container app has references and no `command`", image.as_str(), "Set `command`"] {
-        assert!(message.contains(said), "{message}");
+    let there = scene.registry.host();
+    // Nobody listens at the second, and nobody speaks TLS there.
+    for (host, expected) in [(there.as_str(), (Outcome::Denied, 403)), ("127.0.0.1:1", (Outcome::Failed, 500))] {
+        let image = format!("{host}/team/none:1");
+        let (outcome, response) = scene.container(app(&json!({"image": image}))).await;
+        assert_eq!((outcome, &response["allowed"]), (expected.0, &json!(false)));
+        assert_eq!(response["status"]["code"], expected.1);
+        let message = response["status"]["message"].as_str().unwrap();
+        for said in ["container app has references and no `command`", image.as_str(), "Set `command`"] {
+            assert!(message.contains(said), "{message}");
+        }
     }
     assert!(scene.registry.count(Kind::Head) > 0);
 }
