@@ -95,8 +95,11 @@ pub fn references(scanned: &Scanned<'_>, image: Option<&SharedConfig>) -> Vec<Re
         let reference = Reference::parse(value)?.ok()?;
         (!named(variable)).then_some(reference)
     });
-    let before = scanned.container.env.iter().flatten().filter(|env| scanned.is_wrapped && env.name == REFERENCES);
-    let before = before.flat_map(|env| env.value.iter().flat_map(|names| names.split(','))).filter_map(listed);
+    // Of several the last counts, and is the one that is replaced.
+    let last = scanned.container.env.iter().flatten().rfind(|env| env.name == REFERENCES);
+    let last = last.filter(|_| scanned.is_wrapped);
+    let before =
+        last.into_iter().flat_map(|env| env.value.iter().flat_map(|names| names.split(','))).filter_map(listed);
     let mut all: Vec<Reference> = scanned.references.values().cloned().chain(of_image).chain(before).collect();
     all.sort();
     all.dedup();
