@@ -27,15 +27,19 @@ matchExpressions:
 
 {{/* The ports that are listed. */}}
 {{- define "keyward.network.ports" -}}
-{{- range . }}
-- {protocol: TCP, port: {{ . }}}
+{{- range $index, $port := . }}
+{{- if $index }}
+{{ end -}}
+- {protocol: TCP, port: {{ $port }}}
 {{- end }}
 {{- end }}
 
 {{/* Addresses as peers. */}}
 {{- define "keyward.network.blocks" -}}
-{{- range . }}
-- ipBlock: {cidr: {{ . | quote }}}
+{{- range $index, $cidr := . }}
+{{- if $index }}
+{{ end -}}
+- ipBlock: {cidr: {{ quote $cidr }}}
 {{- end }}
 {{- end }}
 
@@ -50,7 +54,7 @@ matchExpressions:
 
 {{- define "keyward.network.toDns" -}}
 {{- with .Values.networkPolicy.dns }}
-{{- if .peers }}
+{{- if or .peers .cidrs }}
 # Names are looked up.
 - ports:
     {{- range .ports }}
@@ -58,7 +62,12 @@ matchExpressions:
     - {protocol: TCP, port: {{ . }}}
     {{- end }}
   to:
-    {{- toYaml .peers | nindent 4 }}
+    {{- with .peers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- with .cidrs }}
+    {{- include "keyward.network.blocks" . | nindent 4 }}
+    {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -88,4 +97,21 @@ matchExpressions:
 - ports: [{protocol: TCP, port: 80}]
   to:
     - ipBlock: {cidr: 169.254.169.254/32}
+{{- end }}
+
+{{/* `true` where an identity of the broker is, or may be, a managed one. */}}
+{{- define "keyward.network.managed" -}}
+{{- $managed := or .Values.networkPolicy.imds (has .Values.broker.azure.identity (list "managed" "azure-json")) -}}
+{{- range .Values.vaults }}
+{{- $managed = or $managed (eq (dig "identity" "type" "" .spec) "ManagedIdentity") -}}
+{{- end }}
+{{- if $managed }}true{{ end }}
+{{- end }}
+
+{{/* Ports of the emulated vaults and Entra, as the emulator's Service has them. */}}
+{{- define "keyward.network.emulatorPorts" -}}
+{{- range $index, $_ := include "keyward.emulatedVaults" . | fromJson | keys }}
+- {protocol: TCP, port: {{ add 9443 $index }}}
+{{- end }}
+- {protocol: TCP, port: 9400}
 {{- end }}
