@@ -44,7 +44,7 @@ matchExpressions:
 {{- end }}
 
 {{- define "keyward.network.fromPrometheus" -}}
-{{- with .Values.networkPolicy.prometheus }}
+{{- with .Values.networkPolicy.prometheus -}}
 # Prometheus scrapes /metrics. What a kubelet asks the pods of its own node, no policy concerns.
 - ports: [{protocol: TCP, port: 8080}]
   from:
@@ -54,7 +54,7 @@ matchExpressions:
 
 {{- define "keyward.network.toDns" -}}
 {{- with .Values.networkPolicy.dns }}
-{{- if or .peers .cidrs }}
+{{- if or .peers .cidrs -}}
 # Names are looked up.
 - ports:
     {{- range .ports }}
@@ -73,7 +73,7 @@ matchExpressions:
 {{- end }}
 
 {{- define "keyward.network.toApiServer" -}}
-{{- with .Values.networkPolicy.apiServer }}
+{{- with .Values.networkPolicy.apiServer -}}
 # The API server{{ if not .cidrs }}, whose address no chart can know: these ports of everybody{{ end }}.
 - ports:
     {{- include "keyward.network.ports" .ports | nindent 4 }}
