@@ -26,13 +26,13 @@ use kube::Client;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+pub(crate) use self::service::no_value_below;
 pub use self::{
     account::{Account, BROKER, CONTROLLER, NAMESPACE, WEBHOOK},
     charts::PULL_SECRET,
     declarations::{LOAD_VAULTS, admits},
     service::Service,
 };
-pub(crate) use self::service::no_value_below;
 use self::{broker::Broker, webhook::Webhook};
 use crate::{cluster::Cluster, manifests::Kinds};
 

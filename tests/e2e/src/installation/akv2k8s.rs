@@ -62,14 +62,24 @@ fn declared() -> [Declared; 8] {
             ["secret", "before-login"],
             json!({"secret": {"name": "login", "type": "kubernetes.io/basic-auth"}}),
         ),
-        declared("settings", "v2beta1", ["multi-key-value-secret", "before-settings"], json!({"secret": {"name": "settings"}})),
+        declared(
+            "settings",
+            "v2beta1",
+            ["multi-key-value-secret", "before-settings"],
+            json!({"secret": {"name": "settings"}}),
+        ),
         declared(
             "site",
             "v2beta1",
             ["certificate", "before-site"],
             json!({"secret": {"name": "site", "type": "kubernetes.io/tls", "chainOrder": "ensureserverfirst"}}),
         ),
-        declared("flags", "v2beta1", ["secret", "before-flags"], json!({"configMap": {"name": "flags", "dataKey": "flags"}})),
+        declared(
+            "flags",
+            "v2beta1",
+            ["secret", "before-flags"],
+            json!({"configMap": {"name": "flags", "dataKey": "flags"}}),
+        ),
         declared("left", "v1", ["secret", "before-left"], key("both", "left")),
         declared("right", "v2beta1", ["secret", "before-right"], key("both", "right")),
         declared("injected", "v2alpha1", ["secret", "before-db"], Value::Null),
@@ -80,7 +90,8 @@ fn declared() -> [Declared; 8] {
 pub async fn leave(site: &Site) -> anyhow::Result<Left> {
     // Not by server-side apply: neither helm nor akv2k8s did it like that.
     kubectl(&["create", "-f", "-"], &definition::definition().to_string()).await?;
-    kubectl(&["wait", "--for=condition=Established", &format!("crd/{}", definition::NAME), "--timeout=30s"], "").await?;
+    kubectl(&["wait", "--for=condition=Established", &format!("crd/{}", definition::NAME), "--timeout=30s"], "")
+        .await?;
     kubectl(&["create", "namespace", NAMESPACE], "").await?;
     let mut uids = BTreeMap::new();
     for declared in declared() {

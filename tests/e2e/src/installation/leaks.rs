@@ -109,8 +109,7 @@ mod tests {
         fs::create_dir(directory.path().join("pod")).unwrap();
         let path = directory.path().join("pod/0.log");
         let mut file = File::create(&path).unwrap();
-        let mut searched =
-            Searched { below: directory.path().to_owned(), read: HashMap::new(), found: Vec::new() };
+        let mut searched = Searched { below: directory.path().to_owned(), read: HashMap::new(), found: Vec::new() };
         write!(file, "hello\nhere comes kw").unwrap();
         searched.look();
         assert!(searched.found.is_empty());

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::emulator::{self, EXAMPLE_VAULT, VAULT};
-use crate::{cluster::repository, helm::helm, kubectl::kubectl, images::REGISTRY, stand::NAMESPACE};
+use crate::{cluster::repository, helm::helm, images::REGISTRY, kubectl::kubectl, stand::NAMESPACE};
 
 /// Its name.
 pub const NAME: &str = "keyward";
@@ -70,9 +70,7 @@ impl Values {
 /// The vaults that this suite's pods may read, and requests that fit a small node. Everything else is as the chart has it,
 /// but for how long a new authority is known before it is used: above a kubelet's refresh, and short enough to wait for.
 fn own() -> Value {
-    let vault = |name: &str| {
-        json!({"name": name, "spec": {"vaultName": name, "namespaces": {"names": ["*"]}, "pollInterval": "1s"}})
-    };
+    let vault = |name: &str| json!({"name": name, "spec": {"vaultName": name, "namespaces": {"names": ["*"]}, "pollInterval": "1s"}});
     let resources = json!({"requests": {"cpu": "10m", "memory": "16Mi"}});
     json!({
         "vaults": [vault(VAULT), vault(EXAMPLE_VAULT)],

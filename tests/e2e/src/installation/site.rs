@@ -92,8 +92,10 @@ impl Site {
             let object = manifests::documents(&text)?.pop().context("one document")?;
             let (api, name) = (self.api(&object).await?, object.name_any());
             api.delete(&name, &DeleteParams::default()).await.with_context(|| format!("deleting {kind} {name}"))?;
-            until_true(&format!("the end of {kind} {name}"), 2 * SOON, async || Ok(api.get_opt(&name).await?.is_none()))
-                .await?;
+            until_true(&format!("the end of {kind} {name}"), 2 * SOON, async || {
+                Ok(api.get_opt(&name).await?.is_none())
+            })
+            .await?;
         }
         Ok(())
     }

@@ -66,7 +66,8 @@ impl Going {
 /// Makes the namespace and the pod of the launcher, once; returns when that has started its program.
 pub async fn prepare(site: &Site) -> anyhow::Result<()> {
     let (enabled, yes) = ENABLED;
-    let namespace = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}, labels: {{{enabled}: {yes}}}}}\n");
+    let namespace =
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}, labels: {{{enabled}: {yes}}}}}\n");
     site.apply(&format!("{namespace}---\n{}", akvs(NAMESPACE, NAME, VAULT, SEEDED.0, ""))).await?;
     launches::start(&site.client).await?;
     let launches = async || Ok(!launches::lines(&site.client).await?.is_empty());

@@ -84,8 +84,7 @@ fn text() -> Value {
 }
 
 fn old_output(transforms: &str, more: &[&str]) -> Value {
-    let mut secret =
-        json!({"type": "object", "required": ["name"], "properties": {"name": text(), "dataKey": text(), "type": text()}});
+    let mut secret = json!({"type": "object", "required": ["name"], "properties": {"name": text(), "dataKey": text(), "type": text()}});
     for field in more {
         secret["properties"][*field] = json!({"type": "string", "enum": ["ensureserverfirst"]});
     }

@@ -20,10 +20,7 @@ use crate::{
 const HELD: [(&str, &[(&str, &str)]); 4] = [
     ("db", &[("password", "kwcanary-before-db"), ("theirs", "kwcanary-before-theirs")]),
     ("login", &[("password", "kwcanary-before-login"), ("username", "mailer")]),
-    (
-        "settings",
-        &[("gone", "kwcanary-before-gone"), ("level", "kwcanary-before-level"), ("port", "8080")],
-    ),
+    ("settings", &[("gone", "kwcanary-before-gone"), ("level", "kwcanary-before-level"), ("port", "8080")]),
     ("both", &[("left", "kwcanary-before-left"), ("right", "kwcanary-before-right")]),
 ];
 
@@ -81,7 +78,8 @@ async fn until_ready(client: &Client, name: &str) -> anyhow::Result<()> {
 async fn until_held(client: &Client, name: &str, held: &[(&str, &str)]) -> anyhow::Result<()> {
     let held: BTreeMap<String, Vec<u8>> =
         held.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
-    until_true(&format!("Secret {name} as the vault has it"), SOON, async || Ok(data(client, name).await? == held)).await
+    until_true(&format!("Secret {name} as the vault has it"), SOON, async || Ok(data(client, name).await? == held))
+        .await
 }
 
 async fn data(client: &Client, name: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {

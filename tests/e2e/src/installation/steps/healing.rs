@@ -38,7 +38,8 @@ pub(super) async fn what_is_deleted_comes_back(site: &Site) -> anyhow::Result<()
         let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), namespace);
         let data = maps.get(authority::NAME).await?.data.context("an empty ConfigMap")?;
         maps.delete(authority::NAME, &DeleteParams::default()).await?;
-        let is_back = async || Ok(maps.get_opt(authority::NAME).await?.and_then(|map| map.data).as_ref() == Some(&data));
+        let is_back =
+            async || Ok(maps.get_opt(authority::NAME).await?.and_then(|map| map.data).as_ref() == Some(&data));
         until_true(&format!("ConfigMap keyward-ca of {namespace} back"), SOON, is_back).await?;
     }
     let seen = traffic.end().await?;

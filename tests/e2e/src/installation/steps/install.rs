@@ -1,9 +1,6 @@
 //! The documented way, on the cluster that akv2k8s left.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use crate::{
     helm::helm,

@@ -45,7 +45,8 @@ pub(super) async fn what_is_the_users_stays(site: &Site) -> anyhow::Result<()> {
     for (name, env) in [("without", json!([])), ("with", json!([apps::reference("DB", "db")]))] {
         let container = json!({"name": "app", "image": ENTRYPOINT, "env": env});
         let pod = apps::pod(&json!({"name": name}), &json!({"containers": [container]}))?;
-        let made = pods.create(&PostParams::default(), &pod).await.with_context(|| format!("a pod {name} references"))?;
+        let made =
+            pods.create(&PostParams::default(), &pod).await.with_context(|| format!("a pod {name} references"))?;
         ensure!(apps::init_containers(&made).is_empty(), "a pod {name} references was injected by nobody");
     }
 

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use k8s_openapi::api::{
-    admissionregistration::v1::MutatingWebhookConfiguration, apps::v1::Deployment, core::v1::Pod,
-};
+use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, apps::v1::Deployment, core::v1::Pod};
 use kube::{Api, ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 

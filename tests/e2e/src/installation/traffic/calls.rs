@@ -56,7 +56,8 @@ impl Caller {
     }
 
     async fn call(&self) -> Result<(), String> {
-        let file = |name: &str| fs::read_to_string(self.identity.join(name)).map_err(|error| format!("{name}: {error}"));
+        let file =
+            |name: &str| fs::read_to_string(self.identity.join(name)).map_err(|error| format!("{name}: {error}"));
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(file("ca.crt")?));
         let endpoint = Endpoint::from_static(BROKER).connect_timeout(DEADLINE).timeout(DEADLINE).tls_config(tls);
         let channel = endpoint.map_err(|error| causes(&error))?.connect().await.map_err(|error| causes(&error))?;

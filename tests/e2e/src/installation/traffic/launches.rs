@@ -10,10 +10,7 @@ use kube::{
 use serde_json::json;
 
 use super::{NAME, NAMESPACE, VALUE, pods, seen::Count};
-use crate::{
-    images::MUSL,
-    report::Report,
-};
+use crate::{images::MUSL, report::Report};
 
 /// Its name.
 const POD: &str = "launches";
