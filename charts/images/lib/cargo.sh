@@ -28,11 +28,14 @@ prepare_cargo() {
   if ! target_is_installed && command -v rustup >/dev/null; then
     rustup target add "$TARGET" >&2 || true
   fi
-  # No folder of this machine in the program: it is the same wherever it is built.
+  [ "$(uname -m)" = "$machine" ] || prepare_cross "$machine"
+}
+
+# For what is shipped: no folder of this machine in the program, so that it is the same wherever it is built.
+hide_folders() {
   CARGO_ENCODED_RUSTFLAGS=$(printf -- '--remap-path-prefix=%s=/cargo\x1f--remap-path-prefix=%s=/keyward' \
     "${CARGO_HOME:-$HOME/.cargo}" "$PWD")
   export CARGO_ENCODED_RUSTFLAGS
-  [ "$(uname -m)" = "$machine" ] || prepare_cross "$machine"
 }
 
 # ring compiles C, and rustc links by a C compiler.

@@ -81,7 +81,7 @@ Operations are named as in Key Vault's audit log: SecretGet, SecretList, SecretL
 SecretDelete, CertificateCreate, CertificateImport, KeyGet and so on."#;
 
 #[derive(Parser)]
-#[command(version = VERSION, about = ABOUT, long_about = LONG_ABOUT, term_width = 0)]
+#[command(name = "keyward-vault", version = VERSION, about = ABOUT, long_about = LONG_ABOUT, term_width = 0)]
 struct Args {
     #[command(subcommand)]
     command: Command,
