@@ -37,6 +37,7 @@ use crate::{
     objects::{ObjectError, Objects},
     plan::{Peer, Refusal},
     release,
+    scope::Scope,
     status::{Failure, Outcome},
     target::Target,
 };
@@ -72,6 +73,8 @@ pub struct Context {
     pub touched: crate::restart::Touched,
     /// Whether this controller looks after every `AzureKeyVaultSecret` there is, and not only after those of a selector.
     pub sees_all: bool,
+    /// The namespaces that are looked after.
+    pub scope: Scope,
 }
 
 /// Why one look did not end well.

@@ -24,6 +24,7 @@ use crate::{
     queue::{BrokerWatch, Work},
     reconcile::{Context, Memory},
     restart::{Restarter, Touched},
+    scope::Scope,
 };
 
 /// What the work is made of, each time anew.
@@ -33,6 +34,7 @@ pub(super) struct Lead {
     pub(super) metrics: Arc<Metrics>,
     pub(super) propagation: Propagation,
     pub(super) selector: Option<String>,
+    pub(super) scope: Scope,
     /// `None` where workloads are not restarted.
     pub(super) restart_window: Option<Duration>,
     /// Where `ca.crt` is and what became of it; `None` where it is not published.
@@ -102,6 +104,7 @@ impl Lead {
             memory: Memory::default(),
             touched: touched.clone(),
             sees_all: self.selector.is_none(),
+            scope: self.scope.clone(),
         });
         self.leading.store(Some(Arc::clone(&context)));
         let mut tasks = Tasks::new();
