@@ -40,6 +40,7 @@ use crate::{
     scope::Scope,
     status::{Failure, Outcome},
     target::Target,
+    watching::Refusals,
 };
 
 /// For one look at one secret, whatever hangs.
@@ -75,6 +76,8 @@ pub struct Context {
     pub sees_all: bool,
     /// The namespaces that are looked after.
     pub scope: Scope,
+    /// What may not be seen there.
+    pub refusals: Refusals,
 }
 
 /// Why one look did not end well.

@@ -25,6 +25,7 @@ use crate::{
     reconcile::{Context, Memory},
     restart::{Restarter, Touched},
     scope::Scope,
+    watching::Refusals,
 };
 
 /// What the work is made of, each time anew.
@@ -105,6 +106,7 @@ impl Lead {
             touched: touched.clone(),
             sees_all: self.selector.is_none(),
             scope: self.scope.clone(),
+            refusals: Refusals::default(),
         });
         self.leading.store(Some(Arc::clone(&context)));
         let mut tasks = Tasks::new();

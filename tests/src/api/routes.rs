@@ -27,7 +27,14 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     for resource in Resource::LISTED {
         let path = format!("{}/{}", resource.base, resource.plural);
         let answer = move |Extracted(shared): Extracted<Arc<Shared>>, parameters: Parameters| async move {
-            collection(shared, resource, &parameters).await
+            collection(shared, resource, None, &parameters).await
+        };
+        router = router.route(&path, get(answer));
+        let path = format!("{}/namespaces/{{namespace}}/{}", resource.base, resource.plural);
+        let answer = move |Extracted(shared): Extracted<Arc<Shared>>,
+                           Path(namespace): Path<String>,
+                           parameters: Parameters| async move {
+            collection(shared, resource, Some(namespace), &parameters).await
         };
         router = router.route(&path, get(answer));
     }
@@ -59,15 +66,24 @@ async fn noted(Extracted(shared): Extracted<Arc<Shared>>, request: Request, next
     next.run(request).await
 }
 
-async fn collection(shared: Arc<Shared>, resource: Resource, parameters: &HashMap<String, String>) -> Response {
+/// Of one namespace or of all.
+async fn collection(
+    shared: Arc<Shared>,
+    resource: Resource,
+    namespace: Option<String>,
+    parameters: &HashMap<String, String>,
+) -> Response {
+    if namespace.as_ref().is_some_and(|namespace| shared.state().closed.contains(namespace)) {
+        return refusal(403, "Forbidden");
+    }
     let number = |name: &str| parameters.get(name).and_then(|text| text.parse::<u64>().ok());
     if parameters.get("watch").is_some_and(|watch| watch == "true") {
-        return watched(shared, resource, number("resourceVersion").unwrap_or_default());
+        return watched(shared, resource, namespace, number("resourceVersion").unwrap_or_default());
     }
     released(&shared, resource).await;
     let [skip, limit] = [("continue", 0), ("limit", usize::MAX)]
         .map(|(name, default)| number(name).map_or(default, |number| usize::try_from(number).unwrap_or(usize::MAX)));
-    Json(shared.state().store.page(resource, skip, limit)).into_response()
+    Json(shared.state().store.page(resource, namespace.as_deref(), skip, limit)).into_response()
 }
 
 /// Returns once nothing of this kind is kept back.
@@ -80,23 +96,23 @@ async fn released(shared: &Shared, resource: Resource) {
 }
 
 /// Lines of what happens, until watches are ended.
-fn watched(shared: Arc<Shared>, resource: Resource, from: u64) -> Response {
+fn watched(shared: Arc<Shared>, resource: Resource, namespace: Option<String>, from: u64) -> Response {
     let (moved, began) = (shared.moved.subscribe(), shared.state().watches);
-    let lines = stream::unfold(Some((shared, moved, from)), move |watch| async move {
-        let (shared, mut moved, version) = watch?;
+    let lines = stream::unfold(Some((shared, moved, namespace, from)), move |watch| async move {
+        let (shared, mut moved, namespace, version) = watch?;
         loop {
             let after = {
                 let state = shared.state();
                 if state.watches != began || state.down {
                     return None;
                 }
-                state.store.after(resource, version)
+                state.store.after(resource, namespace.as_deref(), version)
             };
             match after {
                 None => return Some((gone(), None)),
                 Some((lines, upto)) if !lines.is_empty() => {
                     let text = lines.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n");
-                    return Some((text, Some((shared, moved, upto))));
+                    return Some((text, Some((shared, moved, namespace, upto))));
                 }
                 Some(_) => {}
             }

@@ -35,7 +35,7 @@ pub const VAULTS: Resource = Resource {
 impl Resource {
     /// Namespaces.
     pub const NAMESPACES: Self = Self { base: "/api/v1", plural: "namespaces", api_version: "v1", kind: "Namespace" };
-    /// Core Secrets; read by name alone.
+    /// Core Secrets.
     pub const CORE_SECRETS: Self = Self { base: "/api/v1", plural: "secrets", api_version: "v1", kind: "Secret" };
     /// `ConfigMap`s: also applied.
     pub const CONFIG_MAPS: Self = Self { base: "/api/v1", plural: "configmaps", api_version: "v1", kind: "ConfigMap" };
@@ -45,7 +45,7 @@ impl Resource {
     /// All that is read by name.
     pub const NAMED: [Self; 3] = [Self::CORE_SECRETS, Self::CONFIG_MAPS, Self::SERVICE_ACCOUNTS];
     /// All that can be listed.
-    pub const LISTED: [Self; 4] = [SECRETS, VAULTS, Self::NAMESPACES, Self::CONFIG_MAPS];
+    pub const LISTED: [Self; 5] = [SECRETS, VAULTS, Self::NAMESPACES, Self::CONFIG_MAPS, Self::CORE_SECRETS];
 }
 
 type Key = (Resource, String, String);
@@ -158,9 +158,10 @@ impl Store {
         self.oldest = self.version;
     }
 
-    /// One page of a list, from the `skip`th object on.
-    pub(super) fn page(&self, resource: Resource, skip: usize, limit: usize) -> Value {
-        let all = self.objects.iter().filter(|((of, ..), _)| *of == resource);
+    /// One page of a list, of a namespace or of all, from the `skip`th object on.
+    pub(super) fn page(&self, resource: Resource, namespace: Option<&str>, skip: usize, limit: usize) -> Value {
+        let wanted = |within: &String| namespace.is_none_or(|namespace| within == namespace);
+        let all = self.objects.iter().filter(|((of, within, _), _)| *of == resource && wanted(within));
         let total = all.clone().count();
         let items: Vec<Value> = all.skip(skip).take(limit).map(|(_, object)| shown(resource, object.clone())).collect();
         let next = (skip + items.len() < total).then(|| (skip + items.len()).to_string());
@@ -175,14 +176,15 @@ impl Store {
         })
     }
 
-    /// What happened to `resource` after `version`, as lines, and up to which version that is; `None` where it is
-    /// forgotten.
-    pub(super) fn after(&self, resource: Resource, version: u64) -> Option<(Vec<Value>, u64)> {
+    /// What happened to `resource` after `version`, in a namespace or in all, as lines, and up to which version that is;
+    /// `None` where it is forgotten.
+    pub(super) fn after(&self, resource: Resource, namespace: Option<&str>, version: u64) -> Option<(Vec<Value>, u64)> {
         if version < self.oldest {
             return None;
         }
         let events = self.log.iter().filter(|event| event.version > version);
-        let own = events.filter(|event| event.resource.is_none_or(|of| of == resource));
+        let wanted = |object: &Value| namespace.is_none_or(|namespace| object["metadata"]["namespace"] == namespace);
+        let own = events.filter(|event| event.resource.is_none_or(|of| of == resource && wanted(&event.object)));
         Some((own.map(|event| event.line(resource)).collect(), self.version))
     }
 
