@@ -153,6 +153,8 @@ metadata:
     {{- include "keyward.labels" . | nindent 4 }}
 spec:
   maxUnavailable: 1
+  # A pod that does not work holds nobody up.
+  unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
       {{- include "keyward.selectorLabels" . | nindent 6 }}

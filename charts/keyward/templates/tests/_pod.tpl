@@ -13,7 +13,9 @@ annotations:
 {{- end }}
 
 {{- define "keyward.testPod" -}}
-restartPolicy: Never
+# Right after an installation nobody answers yet: it is tried again for two minutes.
+restartPolicy: OnFailure
+activeDeadlineSeconds: 120
 serviceAccountName: keyward-test
 automountServiceAccountToken: false
 {{- include "keyward.podSecurity" .root | nindent 0 }}

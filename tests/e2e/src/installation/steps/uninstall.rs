@@ -28,10 +28,10 @@ pub(super) async fn what_is_the_users_stays(site: &Site) -> anyhow::Result<()> {
     let before = akv2k8s::seen(&site.client).await?;
     let gone = async {
         let client = site.client.clone();
-        let configuration = deleted(&Api::<MutatingWebhookConfiguration>::all(client.clone()), CONFIGURATION);
-        let service = deleted(&Api::<Service>::namespaced(client.clone(), NAMESPACE), "keyward-webhook");
-        let webhook = deleted(&Api::<Deployment>::namespaced(client.clone(), NAMESPACE), "keyward-webhook");
-        let broker = deleted(&Api::<Deployment>::namespaced(client, NAMESPACE), "keyward-broker");
+        let configuration = deleted(Api::<MutatingWebhookConfiguration>::all(client.clone()), CONFIGURATION);
+        let service = deleted(Api::<Service>::namespaced(client.clone(), NAMESPACE), "keyward-webhook");
+        let webhook = deleted(Api::<Deployment>::namespaced(client.clone(), NAMESPACE), "keyward-webhook");
+        let broker = deleted(Api::<Deployment>::namespaced(client, NAMESPACE), "keyward-broker");
         futures::try_join!(configuration, service, webhook, broker)
     };
     let ((configuration, service, webhook, broker), ()) = futures::try_join!(gone, release::uninstall(release::NAME))?;
@@ -55,7 +55,7 @@ pub(super) async fn what_is_the_users_stays(site: &Site) -> anyhow::Result<()> {
 }
 
 /// The revision of the whole cluster at which an object was deleted that is there now.
-async fn deleted<K>(api: &Api<K>, name: &str) -> anyhow::Result<u64>
+async fn deleted<K>(api: Api<K>, name: &str) -> anyhow::Result<u64>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {

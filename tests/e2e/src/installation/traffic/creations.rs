@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
+use k8s_openapi::api::core::v1::PodStatus;
 use kube::{
     Client, ResourceExt as _,
     api::{DeleteParams, LogParams, PostParams},
@@ -14,7 +15,7 @@ use crate::{
     apps::{POD_SOON, container},
     images::{ENTRYPOINT, PROBE},
     report::Report,
-    wait::{Look, until},
+    wait::LOOK_EVERY,
 };
 
 /// Between two.
@@ -52,19 +53,25 @@ impl Creator {
             "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [app]},
         }))?;
         let name = pods.create(&params, &pod).await.context("refused")?.name_any();
-        let ended = until("its end", POD_SOON, async || {
-            let status = pods.get(&name).await?.status.unwrap_or_default();
-            Ok(match status.phase.as_deref() {
-                Some("Succeeded" | "Failed") => Look::Found(status),
-                _ => Look::NotYet(format!("{:?}", status.container_statuses)),
-            })
-        });
-        let ended = ended.await?;
+        let ended = self.ended(&name).await?;
         let printed = pods.logs(&name, &LogParams::default()).await?;
         pods.delete(&name, &DeleteParams::default()).await?;
         match Report::in_log(&printed) {
             Some(report) => report.check(&[("DB", VALUE)]),
             None => bail!("it printed nothing, and is {:?}", ended.container_statuses),
+        }
+    }
+
+    /// How it ended. By hand, because what is spawned may not wait with a closure.
+    async fn ended(&self, name: &str) -> anyhow::Result<PodStatus> {
+        let began = Instant::now();
+        loop {
+            let status = pods(&self.client).get(name).await?.status.unwrap_or_default();
+            if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
+                return Ok(status);
+            }
+            ensure!(began.elapsed() < POD_SOON, "not ended within {POD_SOON:?}: {:?}", status.container_statuses);
+            tokio::time::sleep(2 * LOOK_EVERY).await;
         }
     }
 }
