@@ -21,26 +21,16 @@ tests![
 /// Folders of values, and what their files' names end with.
 const VALUES: [(&str, &str); 2] = [("examples/values", ".yaml"), ("charts/tests/rendered", ".values.yaml")];
 
-/// In which file and object, what is written wrongly how, and what is said of it.
-const MISSPELT: [(&str, &str, &str, &str, &str); 6] = [
-    (MINIMAL, "Deployment keyward-broker", "\n  replicas: ", "\n  replica: ", "unknown field \"spec.replica\""),
-    (
-        MINIMAL,
-        "Deployment keyward-broker",
-        "readOnlyRootFilesystem",
-        "readOnlyRootFileSystem",
-        ".readOnlyRootFileSystem\"",
-    ),
-    (MINIMAL, "NetworkPolicy keyward-broker", "policyTypes", "policyType", "unknown field \"spec.policyType\""),
-    (MINIMAL, "AzureKeyVault acme", "vaultName", "vaultname", "unknown field \"spec.vaultname\""),
-    (CERT_MANAGER, "Certificate keyward-ca", "secretName", "secret", "unknown field \"spec.secret\""),
-    (
-        MONITORING,
-        "PodMonitor keyward",
-        "interval",
-        "intervall",
-        "unknown field \"spec.podMetricsEndpoints[0].intervall\"",
-    ),
+/// In which file and object, what is written wrongly how, and the field that the API server does not know then.
+const MISSPELT: [(&str, &str, &str, &str, &str); 8] = [
+    (MINIMAL, "Deployment keyward-broker", "\n  replicas: ", "\n  replica: ", ".spec.replica"),
+    (MINIMAL, "Deployment keyward-broker", "RootFilesystem", "RootFileSystem", ".readOnlyRootFileSystem"),
+    (MINIMAL, "NetworkPolicy keyward-broker", "policyTypes", "policyType", ".spec.policyType"),
+    (MINIMAL, "AzureKeyVault acme", "vaultName", "vaultname", ".spec.vaultname"),
+    (MINIMAL, "Pod keyward-test-status", "restartPolicy", "restartPolicies", ".spec.restartPolicies"),
+    (CERT_MANAGER, "Certificate keyward-ca", "secretName", "secret", ".spec.secret"),
+    (MONITORING, "PodMonitor keyward", "interval", "intervall", ".spec.podMetricsEndpoints[0].intervall"),
+    (MONITORING, "PrometheusRule keyward", "annotations", "annotation", ".rules[0].annotation"),
 ];
 
 const MINIMAL: &str = "examples/values/minimal.yaml";
@@ -48,12 +38,12 @@ const CERT_MANAGER: &str = "examples/values/cert-manager.yaml";
 const MONITORING: &str = "charts/tests/rendered/monitoring.values.yaml";
 
 async fn whatever_values_an_example_has_the_api_server_accepts_every_object(scene: &Scene) -> anyhow::Result<()> {
-    let namespace = release_namespace(scene).await?;
+    let (namespace, version) = release(scene).await?;
     // A name of an earlier test's may be among those that values name.
     scene.until_no_namespace_ends().await?;
     let mut kinds = BTreeSet::new();
     for values in files()? {
-        let rendered = Rendered::of(&values, &namespace).await?;
+        let rendered = Rendered::of(&values, &namespace, &version).await?;
         namespaces_of(scene, &rendered).await?;
         rendered.accepted().await?;
         kinds.extend(rendered.kinds());
@@ -67,19 +57,20 @@ async fn whatever_values_an_example_has_the_api_server_accepts_every_object(scen
 }
 
 async fn a_misspelt_field_of_any_kind_is_refused_with_its_file_and_object(scene: &Scene) -> anyhow::Result<()> {
-    let namespace = release_namespace(scene).await?;
-    for (values, object, right, wrong, said) in MISSPELT {
-        let misspelt = Rendered::of(values, &namespace).await?.misspelt(object, right, wrong)?;
+    let (namespace, version) = release(scene).await?;
+    for (values, object, right, wrong, field) in MISSPELT {
+        let misspelt = Rendered::of(values, &namespace, &version).await?.misspelt(object, right, wrong)?;
         let refused = misspelt.accepted().await.err().with_context(|| format!("{wrong} was accepted"))?;
         let refused = format!("{refused:#}");
-        let is_named = refused.starts_with(&format!("{values}: {object}: ")) && refused.contains(said);
+        let is_named = refused.starts_with(&format!("{values}: {object}: "))
+            && refused.contains(&format!("{field}: field not declared"));
         ensure!(is_named, "{wrong}: {refused}");
     }
     Ok(())
 }
 
 async fn helm_would_install_every_example(scene: &Scene) -> anyhow::Result<()> {
-    let namespace = release_namespace(scene).await?;
+    let (namespace, _) = release(scene).await?;
     for values in files()? {
         let install = ["install", "keyward", "charts/keyward", "--namespace", &namespace, "--dry-run=server"];
         let printed = helm(&[&install, ["--values", &values].as_slice()].concat()).await?;
@@ -88,12 +79,18 @@ async fn helm_would_install_every_example(scene: &Scene) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the release would be: a namespace whose pods must be `restricted`. Definitions of all kinds are there then.
-async fn release_namespace(scene: &Scene) -> anyhow::Result<String> {
+/// Where a release would be, and the version of the API server: a namespace whose pods must be `restricted`, with the one
+/// account that must be there before its pods. Definitions of all kinds are there then.
+async fn release(scene: &Scene) -> anyhow::Result<(String, String)> {
     scene.stand().await?;
     define_others(scene).await?;
     let restricted = ["enforce", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}"));
-    scene.namespace_with("release", &[], &restricted.each_ref().map(|label| (label.as_str(), "restricted"))).await
+    let labels = restricted.each_ref().map(|label| (label.as_str(), "restricted"));
+    let namespace = scene.namespace_with("release", &[], &labels).await?;
+    let account =
+        format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: keyward-test, namespace: {namespace}}}\n");
+    scene.apply_one(&account).await?;
+    Ok((namespace, scene.client().apiserver_version().await?.git_version))
 }
 
 /// Third parties' definitions. They stay: nothing else in the suite is of these kinds.

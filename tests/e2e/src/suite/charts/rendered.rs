@@ -18,11 +18,18 @@ pub(super) struct Rendered {
 }
 
 impl Rendered {
-    /// For a file of values, by its path in the repository.
-    pub(super) async fn of(values: &str, namespace: &str) -> anyhow::Result<Self> {
+    /// For a file of values, by its path in the repository, and an API server of that version. helm asks none here.
+    pub(super) async fn of(values: &str, namespace: &str, version: &str) -> anyhow::Result<Self> {
         let template = ["template", "keyward", "charts/keyward", "--namespace", namespace, "--values", values];
-        let third_parties = ["--api-versions", "cert-manager.io/v1", "--api-versions", "monitoring.coreos.com/v1"];
-        let text = helm(&[template.as_slice(), &third_parties].concat()).await?;
+        let there = [
+            "--kube-version",
+            version,
+            "--api-versions",
+            "cert-manager.io/v1",
+            "--api-versions",
+            "monitoring.coreos.com/v1",
+        ];
+        let text = helm(&[template.as_slice(), &there].concat()).await?;
         let documents = text.split("---\n").filter(|document| document.contains("\nkind: "));
         let documents: Vec<_> = documents.map(str::to_owned).collect();
         ensure!(documents.len() > 10, "{values}: {} documents", documents.len());
