@@ -42,6 +42,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     cluster.run(&["check"])?;
     let programs = args.programs()?.programs;
     build_images(args)?;
+    if !args.measures() && !args.installation && wanted(args).any(|test| test.needs_definitions()) {
+        cluster.run(&["definitions"])?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         // From here on a signal ends no more than what it must not interrupt: the cluster goes down first.
@@ -58,14 +61,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// What pods will run: inside there is no way to what building it may need from elsewhere.
 fn build_images(args: &Args) -> anyhow::Result<()> {
-    let mut tests = suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name()));
     if args.installation {
         installation::build_images()?;
     }
-    if args.installation || args.bench_start || (!args.measures() && tests.any(|test| test.runs_pods())) {
+    if args.installation || args.bench_start || (!args.measures() && wanted(args).any(|test| test.runs_pods())) {
         Programs::of_pods()?;
     }
     Ok(())
+}
+
+/// The suite's tests that are asked for.
+fn wanted(args: &Args) -> impl Iterator<Item = Test> {
+    suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name()))
 }
 
 /// libtest-mimic's own rule, which it does not tell.

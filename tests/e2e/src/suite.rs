@@ -28,6 +28,11 @@ impl Test {
         self.name().starts_with("injection::")
     }
 
+    /// Whether it needs definitions of third parties.
+    pub fn needs_definitions(&self) -> bool {
+        self.name().starts_with("charts::")
+    }
+
     /// `subject::sentence`
     pub fn name(&self) -> String {
         let subject = self.module.rsplit_once("suite::").map_or(self.module, |(_, subject)| subject);
@@ -44,6 +49,7 @@ macro_rules! tests {
     };
 }
 
+mod charts;
 mod cluster;
 mod crds;
 mod denials;
@@ -62,6 +68,7 @@ pub fn all() -> Vec<Test> {
     [
         cluster::TESTS,
         crds::TESTS,
+        charts::TESTS,
         rights::TESTS,
         outputs::TESTS,
         ownership::TESTS,
