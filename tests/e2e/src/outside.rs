@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use keyward_tests::programs::Programs;
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Trial};
 use tokio::{
     process::Command,
     signal::unix::{Signal, SignalKind, signal},
@@ -17,29 +17,33 @@ use tokio::{
 
 use crate::{
     args::Args,
-    cluster::{Cluster, work_directory},
+    cluster::Cluster,
+    installation,
     suite::{self, Test},
 };
 
 /// Runs the suite in a cluster of its own. The status is the suite's.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let names: Vec<String> =
+        if args.installation { installation::names() } else { suite::all().iter().map(Test::name).collect() };
     if args.tests.list {
-        return Ok(libtest_mimic::run(&args.tests, suite::listed()).exit_code());
+        let listed = names.into_iter().map(|name| Trial::test(name, || Ok(()))).collect();
+        return Ok(libtest_mimic::run(&args.tests, listed).exit_code());
     }
-    let wanted: Vec<_> = suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name())).collect();
-    if !args.measures() && wanted.is_empty() {
-        bail!("no test's name is as asked for; `cargo e2e -- --list` shows them all");
+    if !args.measures() && !names.iter().any(|name| is_wanted(&args.tests, name)) {
+        bail!("no test's name is as asked for; `-- --list` shows them all");
     }
-    let cluster = Cluster::of_suite();
-    fs::create_dir_all(work_directory()).with_context(|| work_directory().display().to_string())?;
-    let lock = work_directory().join("lock");
+    let directory = args.work_directory();
+    let cluster = Cluster::below(&directory);
+    fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+    let lock = directory.join("lock");
     let lock = File::create(&lock).with_context(|| lock.display().to_string())?;
-    lock.try_lock().context("another `cargo e2e` runs in this clone")?;
+    lock.try_lock().context("another such run is under way in this clone")?;
     cluster.run(&["check"])?;
     let programs = args.programs()?.programs;
-    if args.bench_start || (!args.measures() && wanted.iter().any(Test::runs_pods)) {
-        // Inside there is no way to what they may need from elsewhere.
-        Programs::of_pods()?;
+    build_images(args)?;
+    if !args.measures() && !args.installation && wanted(args).any(|test| test.needs_definitions()) {
+        cluster.run(&["definitions"])?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(async {
@@ -53,6 +57,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(_) => ExitCode::FAILURE,
         None => ExitCode::from(130),
     })
+}
+
+/// What pods will run: inside there is no way to what building it may need from elsewhere.
+fn build_images(args: &Args) -> anyhow::Result<()> {
+    if args.installation {
+        installation::build_images()?;
+    }
+    if args.installation || args.bench_start || (!args.measures() && wanted(args).any(|test| test.runs_pods())) {
+        Programs::of_pods()?;
+    }
+    Ok(())
+}
+
+/// The suite's tests that are asked for.
+fn wanted(args: &Args) -> impl Iterator<Item = Test> {
+    suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name()))
 }
 
 /// libtest-mimic's own rule, which it does not tell.

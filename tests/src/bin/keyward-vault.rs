@@ -9,6 +9,12 @@ use clap::{Parser, Subcommand};
 use keyward_tests::vault::Emulator;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// What `--version` says: the package's version, or what the build was told, which names the commit too.
+const VERSION: &str = match option_env!("KEYWARD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 const ABOUT: &str = "A Key Vault and Entra emulator that the official Azure SDKs accept unchanged";
 
 const LONG_ABOUT: &str = r#"A Key Vault and Entra emulator that the official Azure SDKs accept unchanged.
@@ -76,7 +82,7 @@ Operations are named as in Key Vault's audit log: SecretGet, SecretList, SecretL
 SecretDelete, CertificateCreate, CertificateImport, KeyGet and so on."#;
 
 #[derive(Parser)]
-#[command(version, about = ABOUT, long_about = LONG_ABOUT, term_width = 0)]
+#[command(name = "keyward-vault", version = VERSION, about = ABOUT, long_about = LONG_ABOUT, term_width = 0)]
 struct Args {
     #[command(subcommand)]
     command: Command,
