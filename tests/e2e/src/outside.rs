@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     process::{ExitCode, ExitStatus},
 };
 
@@ -40,8 +40,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lock = File::create(&lock).with_context(|| lock.display().to_string())?;
     lock.try_lock().context("another such run is under way in this clone")?;
     cluster.run(&["check"])?;
-    let programs = args.programs()?.programs;
-    build_images(args)?;
+    let program = build(args)?;
     if !args.measures() && !args.installation && wanted(args).any(|test| test.needs_definitions()) {
         cluster.run(&["definitions"])?;
     }
@@ -50,7 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // From here on a signal ends no more than what it must not interrupt: the cluster goes down first.
         let mut signals = Signals::new()?;
         let up = Up::start(cluster, args.keep)?;
-        inside(&up.cluster, programs.path("e2e")?, &mut signals).await
+        inside(&up.cluster, &program, &mut signals).await
     })?;
     Ok(match status {
         Some(status) if status.success() => ExitCode::SUCCESS,
@@ -59,15 +58,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What pods will run: inside there is no way to what building it may need from elsewhere.
-fn build_images(args: &Args) -> anyhow::Result<()> {
-    if args.installation {
-        installation::build_images()?;
-    }
+/// Builds what will run, because inside there is no way to what building may need from elsewhere; where this program is
+/// then.
+fn build(args: &Args) -> anyhow::Result<PathBuf> {
     if args.installation || args.bench_start || (!args.measures() && wanted(args).any(|test| test.runs_pods())) {
         Programs::of_pods()?;
     }
-    Ok(())
+    if args.installation {
+        installation::build_images()?;
+        return std::env::current_exe().context("this program");
+    }
+    // Built anew with all others, and its former file may be gone.
+    Ok(args.programs()?.programs.path("e2e")?.to_owned())
 }
 
 /// The suite's tests that are asked for.
@@ -81,8 +83,7 @@ fn is_wanted(wanted: &Arguments, name: &str) -> bool {
     wanted.filter.as_ref().is_none_or(is_named) && !wanted.skip.iter().any(is_named)
 }
 
-/// This program once more, in the cluster's namespaces; `None` when a signal ended it. It has just been built anew with
-/// all others, and its former file may be gone.
+/// This program once more, in the cluster's namespaces; `None` when a signal ended it.
 async fn inside(cluster: &Cluster, program: &Path, signals: &mut Signals) -> anyhow::Result<Option<ExitStatus>> {
     let mut command = cluster.command(&["exec"]);
     command.arg(program).args(std::env::args_os().skip(1));
