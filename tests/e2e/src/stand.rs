@@ -28,6 +28,7 @@ use tokio::sync::Mutex;
 
 pub use self::{
     account::{Account, BROKER, CONTROLLER, NAMESPACE, WEBHOOK},
+    controllers::metrics_of,
     declarations::{LOAD_VAULTS, admits},
     helm::PULL_SECRET,
     service::Service,

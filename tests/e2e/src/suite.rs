@@ -51,6 +51,7 @@ mod denials;
 mod injection;
 mod leaders;
 mod lifecycle;
+mod narrow;
 mod outputs;
 mod ownership;
 mod restarts;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<Test> {
         steady::TESTS,
         restarts::TESTS,
         leaders::TESTS,
+        narrow::TESTS,
         &denials::tests(),
         &injection::tests(),
     ]
