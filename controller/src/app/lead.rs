@@ -144,6 +144,8 @@ impl Lead {
                 recorder: context.recorder.clone(),
                 source: source.clone(),
                 own: self.own.clone(),
+                scope: self.scope.clone(),
+                refusals: context.refusals.clone(),
                 looks: looks.clone(),
             };
             authority.spawn(tasks);

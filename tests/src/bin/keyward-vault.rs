@@ -136,8 +136,18 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn run(args: Serve) -> anyhow::Result<()> {
-    let Serve { objects, listen, vault_port, identity_port, http_port, imds, identity_header, page_size, tls_dir, state_dir } =
-        args;
+    let Serve {
+        objects,
+        listen,
+        vault_port,
+        identity_port,
+        http_port,
+        imds,
+        identity_header,
+        page_size,
+        tls_dir,
+        state_dir,
+    } = args;
     let mut builder = Emulator::builder()
         .objects_file(&objects)
         .listen(listen)
