@@ -112,6 +112,7 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
         metrics,
         propagation: Propagation { labels: args.copy_labels.clone(), annotations: args.copy_annotations.clone() },
         selector: args.selector.clone(),
+        scope: args.scope(),
         restart_window: args.restart_on_change.then_some(args.restart_window),
         authority,
         own: args.lease_namespace.clone(),

@@ -46,14 +46,16 @@ pub use self::{bundle::Bundle, looks::Looks};
 use self::{
     bundle::Follower,
     decision::{Decision, Foreign, decide},
-    watches::Told,
+    watches::{Told, Watching},
 };
 use crate::{
     backoff::Cause,
     desired::MANAGED_BY,
     objects::{ObjectError, Objects},
     queue::{ending, received},
+    scope::Scope,
     target::{Target, TargetKind},
+    watching::Refusals,
 };
 
 /// The `ConfigMap`'s name.
@@ -86,6 +88,10 @@ pub struct Authority {
     pub source: Source,
     /// Keyward's own namespace, which has it whatever its labels are.
     pub own: String,
+    /// Which of the others are looked after.
+    pub scope: Scope,
+    /// What may not be seen.
+    pub refusals: Refusals,
     /// What becomes of it.
     pub looks: Looks,
 }
@@ -157,15 +163,16 @@ impl Authority {
 
     /// All but where it comes from.
     fn spawn_publishing(self, bundle: watch::Receiver<Option<Bundle>>, tasks: &mut keyward_kit::tasks::Tasks) -> Told {
-        let Self { client, objects, recorder, looks, own, source: _ } = self;
+        let Self { client, objects, recorder, looks, own, scope, refusals, source: _ } = self;
+        let watching = Watching { client, scope, refusals };
         looks.clear();
         let (store, writer) = reflector::store();
         let (requests, requested) = mpsc::channel(WAITING);
         let told = Told { store: store.clone(), requests, looks: looks.clone(), own: own.into() };
         let drain = tasks.drain();
-        let namespaces = watches::namespaces(client.clone(), writer, told.clone());
+        let namespaces = watches::namespaces(watching.clone(), writer, told.clone());
         tasks.spawn("labelled namespaces", ending(drain.clone(), namespaces));
-        tasks.spawn("published authorities", ending(drain.clone(), watches::config_maps(client, told.clone())));
+        tasks.spawn("published authorities", ending(drain.clone(), watches::config_maps(watching, told.clone())));
         let shared = Arc::new(Shared { objects, recorder, looks, bundle });
         let requests = received(requested).take_until(drain.cancelled_owned()).map(Ok::<_, Infallible>);
         tasks.spawn("publishing", publish_all(shared, store, requests));

@@ -4,6 +4,8 @@
 //!
 //! | room | does | I/O |
 //! |---|---|---|
+//! | [`scope`] | which namespaces are looked after | none: pure |
+//! | [`watching`] | watches of all of them, or of one after another, as one stream | API server |
 //! | [`queue`] | which secrets are to be looked at: watches of the API server and of the broker | API server, broker |
 //! | [`mod@reconcile`] | one secret, from its spec to its status | |
 //! | [`akvs`] | an `AzureKeyVaultSecret` as the API server holds it, valid or not | none: pure |
@@ -43,5 +45,7 @@ pub mod reconcile;
 pub mod recreate;
 pub mod release;
 pub mod restart;
+pub mod scope;
 pub mod status;
 pub mod target;
+pub mod watching;

@@ -22,6 +22,7 @@ mod store;
 mod watches;
 
 use std::{
+    collections::HashSet,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -60,6 +61,8 @@ struct State {
     held: Vec<Resource>,
     /// Whose reads by name are refused.
     forbidden: Vec<Resource>,
+    /// Namespaces in which no list and no watch begins.
+    closed: HashSet<String>,
     /// A watch that began under an earlier number ends.
     watches: u64,
 }
@@ -193,6 +196,16 @@ impl ApiServer {
     /// Refuses reads by name of this kind.
     pub fn forbid(&self, resource: Resource) {
         self.shared.change(|state| state.forbidden.push(resource));
+    }
+
+    /// Refuses lists and watches of this namespace that begin from now on, until [`Self::reopen`].
+    pub fn close(&self, namespace: &str) {
+        self.shared.change(|state| state.closed.insert(namespace.to_owned()));
+    }
+
+    /// Answers them again.
+    pub fn reopen(&self, namespace: &str) {
+        self.shared.change(|state| state.closed.remove(namespace));
     }
 
     /// Answers lists of this kind, and reads by name, only after [`Self::release`].

@@ -25,6 +25,8 @@ use crate::{
     queue::{BrokerWatch, Work},
     reconcile::{Context, Memory},
     restart::{Restarter, Touched},
+    scope::Scope,
+    watching::Refusals,
 };
 
 /// What the work is made of, each time anew.
@@ -34,6 +36,7 @@ pub(super) struct Lead {
     pub(super) metrics: Arc<Metrics>,
     pub(super) propagation: Propagation,
     pub(super) selector: Option<String>,
+    pub(super) scope: Scope,
     /// `None` where workloads are not restarted.
     pub(super) restart_window: Option<Duration>,
     /// Where the authority comes from and what became of it; `None` where it is not published.
@@ -107,6 +110,8 @@ impl Lead {
             memory: Memory::default(),
             touched: touched.clone(),
             sees_all: self.selector.is_none(),
+            scope: self.scope.clone(),
+            refusals: Refusals::default(),
         });
         self.leading.store(Some(Arc::clone(&context)));
         let mut tasks = Tasks::new();
@@ -139,6 +144,8 @@ impl Lead {
                 recorder: context.recorder.clone(),
                 source: source.clone(),
                 own: self.own.clone(),
+                scope: self.scope.clone(),
+                refusals: context.refusals.clone(),
                 looks: looks.clone(),
             };
             authority.spawn(tasks);

@@ -24,7 +24,7 @@ pub struct Connection(channel::Connection);
 
 impl Connection {
     /// Reads a directory, or takes what is made here. What is missing may come later; what is there must be usable.
-    pub fn new(broker: &Url, source: Source) -> Result<Self, ConnectionError> {
+    pub fn new(broker: &Url, source: impl Into<Source>) -> Result<Self, ConnectionError> {
         channel::Connection::new(broker.as_str(), source).map(Self)
     }
 

@@ -24,10 +24,11 @@ use crate::{
 
 /// Every gauge, as it is exported.
 #[cfg(test)]
-pub(super) const NAMES: [&str; 9] = [
+pub(super) const NAMES: [&str; 10] = [
     "keyward_leader",
     "keyward_secrets",
     "keyward_managed_objects",
+    "keyward_refused_watches",
     "keyward_authority_config_maps",
     "keyward_broker_watch_open",
     "keyward_authority_phase",
@@ -83,6 +84,11 @@ impl Collector for State {
             gauge("secrets", "AzureKeyVaultSecrets, by their condition Ready", &samples)?;
             let managed = count(context.managed.len());
             gauge("managed_objects", "Secrets and ConfigMaps that carry our label", &[(None, managed)])?;
+            let refused = context.refusals.counts();
+            let samples: Vec<_> =
+                refused.iter().map(|(what, places)| (Some(("resource", what.as_str())), count(*places))).collect();
+            let help = "Watches that the API server refuses, by what is watched";
+            gauge("refused_watches", help, &samples)?;
             if let Some(authority) = &self.authority {
                 let samples: Vec<_> = authority
                     .counts()

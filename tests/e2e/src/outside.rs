@@ -41,6 +41,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     lock.try_lock().context("another such run is under way in this clone")?;
     cluster.run(&["check"])?;
     let program = build(args)?;
+    if !args.measures() && !args.installation && wanted(args).any(|test| test.needs_definitions()) {
+        cluster.run(&["definitions"])?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         // From here on a signal ends no more than what it must not interrupt: the cluster goes down first.
@@ -58,9 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Builds what will run, because inside there is no way to what building may need from elsewhere; where this program is
 /// then.
 fn build(args: &Args) -> anyhow::Result<PathBuf> {
-    let mut tests = suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name()));
-    let runs_pods = args.installation || args.bench_start || (!args.measures() && tests.any(|test| test.runs_pods()));
-    if runs_pods {
+    if args.installation || args.bench_start || (!args.measures() && wanted(args).any(|test| test.runs_pods())) {
         Programs::of_pods()?;
     }
     if args.installation {
@@ -69,6 +70,11 @@ fn build(args: &Args) -> anyhow::Result<PathBuf> {
     }
     // Built anew with all others, and its former file may be gone.
     Ok(args.programs()?.programs.path("e2e")?.to_owned())
+}
+
+/// The suite's tests that are asked for.
+fn wanted(args: &Args) -> impl Iterator<Item = Test> {
+    suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name()))
 }
 
 /// libtest-mimic's own rule, which it does not tell.

@@ -30,6 +30,7 @@ pub(crate) use self::service::no_value_below;
 pub use self::{
     account::{Account, BROKER, CONTROLLER, NAMESPACE, WEBHOOK},
     charts::PULL_SECRET,
+    controllers::metrics_of,
     declarations::{LOAD_VAULTS, admits},
     service::Service,
 };

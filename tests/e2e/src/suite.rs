@@ -28,6 +28,11 @@ impl Test {
         self.name().starts_with("injection::")
     }
 
+    /// Whether it needs definitions of third parties.
+    pub fn needs_definitions(&self) -> bool {
+        self.name().starts_with("charts::")
+    }
+
     /// `subject::sentence`
     pub fn name(&self) -> String {
         let subject = self.module.rsplit_once("suite::").map_or(self.module, |(_, subject)| subject);
@@ -44,12 +49,14 @@ macro_rules! tests {
     };
 }
 
+mod charts;
 mod cluster;
 mod crds;
 mod denials;
 mod injection;
 mod leaders;
 mod lifecycle;
+mod narrow;
 mod outputs;
 mod ownership;
 mod restarts;
@@ -61,6 +68,7 @@ pub fn all() -> Vec<Test> {
     [
         cluster::TESTS,
         crds::TESTS,
+        charts::TESTS,
         rights::TESTS,
         outputs::TESTS,
         ownership::TESTS,
@@ -68,6 +76,7 @@ pub fn all() -> Vec<Test> {
         steady::TESTS,
         restarts::TESTS,
         leaders::TESTS,
+        narrow::TESTS,
         &denials::tests(),
         &injection::tests(),
     ]

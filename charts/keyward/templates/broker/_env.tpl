@@ -15,6 +15,9 @@ KEYWARD_CACHE_MAX_BYTES: {{ int64 $broker.cacheMaxBytes | quote }}
 KEYWARD_REQUESTS_PER_POD: {{ int64 $broker.requestsPerPod | quote }}
 KEYWARD_REQUESTS_PER_ROLE: {{ int64 $broker.requestsPerRole | quote }}
 KEYWARD_DRAIN: {{ int64 $broker.drainSeconds }}s
+KEYWARD_BROKER: {{ include "keyward.brokerUrl" . | quote }}
+KEYWARD_CA_FILE: /etc/keyward/tls/ca.crt
+KEYWARD_OPERATOR_TOKEN_FILE: /var/run/secrets/keyward.dev/token
 KEYWARD_LOG_FORMAT: {{ $broker.log.format }}
 KEYWARD_LOG_LEVEL: {{ $broker.log.level | quote }}
 {{ include (ternary "keyward.emulatorIdentity" "keyward.azureIdentity" .Values.emulator.enabled) . }}
