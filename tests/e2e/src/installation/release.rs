@@ -30,7 +30,7 @@ const EMULATOR: &str = "examples/values/emulator.yaml";
 const SELECTOR: &str = "app.kubernetes.io/name=keyward";
 
 /// How long helm waits for pods.
-const PATIENCE: &str = "--timeout=120s";
+const PATIENCE: &str = "--timeout=300s";
 
 /// The values, in a file of their own each.
 pub struct Values {
