@@ -103,7 +103,8 @@ pub async fn roll_back() -> anyhow::Result<()> {
 pub async fn vault_first(values: &Values, chart: &Path, more: &[&str]) -> anyhow::Result<()> {
     let (chart, values) = (chart.to_str().context("a chart's folder")?, values.arguments(more));
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    let only = ["--show-only", "templates/emulator/deployment.yaml"];
+    // With a look at the cluster: what was made up when it was installed stays.
+    let only = ["--show-only", "templates/emulator/deployment.yaml", "--dry-run=server", "--is-upgrade"];
     let rendered = rendered(chart, &[only.as_slice(), &values].concat()).await?;
     // As helm's own, so that the two do not contend.
     kubectl(&["apply", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", "-"], &rendered).await?;
@@ -127,7 +128,7 @@ async fn act(verb: &[&str], chart: &Path, flags: &[&str], values: &[String]) -> 
     helm(&[verb, &[chart, "--namespace", NAMESPACE], flags, &values].concat()).await.map(drop)
 }
 
-/// `helm template`, which asks no cluster for its version.
+/// `helm template`, which never asks the cluster for its version.
 async fn rendered(chart: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let template = ["template", NAME, chart, "--namespace", NAMESPACE, "--kube-version=1.30.0"];
     helm(&[&template, arguments].concat()).await
