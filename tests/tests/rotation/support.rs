@@ -1,5 +1,7 @@
 //! One stand at a time, and delays that differ from one run to the next.
 
+#![allow(clippy::print_stdout, reason = "what is shown where a test fails")]
+
 use std::time::Duration;
 
 use keyward_tests::rotation::{
@@ -29,27 +31,29 @@ pub(crate) async fn alone() -> (MutexGuard<'static, ()>, Delays) {
 /// A stand that has the machine for itself.
 pub(crate) struct World {
     pub(crate) stand: Stand,
-    _alone: MutexGuard<'static, ()>,
+    #[allow(dead_code, reason = "held to the end")]
+    alone: MutexGuard<'static, ()>,
 }
 
 /// One whose calls are under way.
 pub(crate) struct Loaded {
     pub(crate) stand: Stand,
     pub(crate) load: Load,
-    _alone: MutexGuard<'static, ()>,
+    #[allow(dead_code, reason = "held to the end")]
+    alone: MutexGuard<'static, ()>,
 }
 
 impl World {
     pub(crate) async fn start() -> Self {
         let (alone, delays) = alone().await;
-        Self { stand: Stand::start(delays).await.unwrap(), _alone: alone }
+        Self { stand: Stand::start(delays).await.unwrap(), alone }
     }
 
     /// Once everything is ready.
     pub(crate) async fn loaded(self) -> Loaded {
-        let Self { stand, _alone } = self;
+        let Self { stand, alone } = self;
         stand.ready().await.unwrap();
-        let loaded = Loaded { load: Load::start(&stand).unwrap(), stand, _alone };
+        let loaded = Loaded { load: Load::start(&stand).unwrap(), stand, alone };
         loaded.go_on().await;
         loaded
     }

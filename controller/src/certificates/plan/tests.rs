@@ -18,6 +18,9 @@ const LIFETIMES: Lifetimes =
     Lifetimes { authority: Duration::from_hours(24 * 364), leaf: Duration::from_hours(24 * 28), overlap: HOUR };
 const LEAVES: [Leaf; 3] = [Leaf::Controller, Leaf::Broker, Leaf::Webhook];
 
+/// What happens to it, by name.
+type Change<'a> = (&'static str, &'a dyn Fn(&mut World));
+
 struct World {
     seen: Seen,
     now: SystemTime,
@@ -218,11 +221,11 @@ fn a_rotation_waits_for_every_place_and_not_for_what_is_somebody_elses() {
     assert_eq!(rotating.due(), [Step::StampPublished]);
     assert!(!rotating.dated().rotate);
     let seen = rotating.seen.clone();
-    let waits: [(&str, fn(&mut World)); 4] = [
-        ("a namespace", |world| world.seen.spread = false),
-        ("a Secret that cannot be read", |world| *world.found(Leaf::Broker) = Found::Unread),
-        ("hooks that cannot be read", |world| world.seen.hooks = Hooks::Unread),
-        ("hooks", |world| world.seen.hooks = Hooks::Held(false)),
+    let waits: [Change<'_>; 4] = [
+        ("a namespace", &|world| world.seen.spread = false),
+        ("a Secret that cannot be read", &|world| *world.found(Leaf::Broker) = Found::Unread),
+        ("hooks that cannot be read", &|world| world.seen.hooks = Hooks::Unread),
+        ("hooks", &|world| world.seen.hooks = Hooks::Held(false)),
     ];
     for (what, break_it) in waits {
         let mut world = World { seen: seen.clone(), now: at(0) };
