@@ -64,7 +64,7 @@ impl Pod {
         request.metadata_mut().insert("authorization", self.authorization.clone());
         let values = client.resolve(request).await?.into_inner().values;
         let expected = (0..stand::SECRETS).map(|n| stand::value(n).into_bytes());
-        ensure!(expected.eq(values.iter().map(|value| value.to_vec())), "other values");
+        ensure!(expected.eq(values.iter().cloned()), "other values");
         Ok(())
     }
 }
