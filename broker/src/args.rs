@@ -8,7 +8,7 @@ mod operator;
 
 use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::TypedValueParser as _};
 use keyward_kit::telemetry::LogArgs;
 
 pub use self::{
@@ -99,6 +99,10 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_VAULT_BUDGET", default_value_t = 1_000, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(10..=40_000))]
     pub vault_budget: u32,
 
+    /// Brokers that read the same vaults. They do not know what the others spend, so each keeps to its share of every budget
+    #[arg(long, env = "KEYWARD_REPLICAS", default_value = "1", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100).try_map(NonZeroU32::try_from))]
+    pub replicas: NonZeroU32,
+
     /// What is cached is read again at least this often, even where the vault shows no change
     #[arg(long, env = "KEYWARD_REREAD_AFTER", default_value = "24h", value_name = "DURATION", value_parser = durations::poll_interval)]
     pub reread_after: Duration,
@@ -184,6 +188,26 @@ mod tests {
         assert_eq!(parse(&["--source", "kubernetes", "--authn", "jwks"]), (Source::Kubernetes, Authn::Jwks));
         assert_eq!(parse(&["--source", "./kubernetes"]), (directory("./kubernetes"), Authn::Jwks));
         assert_eq!(parse(&["--source", "d", "--authn", "token-review"]), (directory("d"), Authn::TokenReview));
+    }
+
+    #[test]
+    fn there_is_one_broker_unless_it_is_said_and_never_none() {
+        let replicas = |flags: &[&str]| {
+            let all = ["keyward-broker", "serve", "--tls-dir", "x", "--source", "d"].iter().chain(flags);
+            let Command::Serve(args) = Cli::try_parse_from(all).ok()?.command else { panic!() };
+            Some(args.replicas.get())
+        };
+        for (flags, expected) in [
+            (&[][..], Some(1)),
+            (&["--replicas", "1"], Some(1)),
+            (&["--replicas", "100"], Some(100)),
+            (&["--replicas", "0"], None),
+            (&["--replicas", "101"], None),
+            (&["--replicas=-1"], None),
+            (&["--replicas", ""], None),
+        ] {
+            assert_eq!(replicas(flags), expected, "{flags:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Pure: a [`crate::source`] reads manifests and builds a snapshot; everyone else only looks at it. Whatever cannot be
 //! understood is kept as a refusal with its reason, so that it fails closed and can be shown, and never hides another.
 
+mod budget;
 mod build;
 mod current;
 pub mod durations;
@@ -16,6 +17,7 @@ pub mod vaults;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU32,
     sync::Arc,
     time::Duration,
 };
@@ -59,6 +61,8 @@ pub struct Defaults {
     pub max_stale: Duration,
     /// Requests to one vault in any ten seconds, where the declaration does not say.
     pub budget: u32,
+    /// Brokers that share each budget.
+    pub replicas: NonZeroU32,
 }
 
 impl Defaults {

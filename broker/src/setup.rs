@@ -77,6 +77,7 @@ pub fn defaults(args: &ServeArgs) -> Result<Defaults, SetupError> {
         poll_interval: args.poll_interval,
         max_stale: args.max_stale,
         budget: args.vault_budget,
+        replicas: args.replicas,
     })
 }
 

@@ -3,12 +3,17 @@
 #![allow(clippy::doc_markdown, reason = "the comments become the text of --help")]
 #![allow(rustdoc::bare_urls, reason = "the comments become the text of --help")]
 
+mod certificates;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::BoolishValueParser};
 use keyward_kit::telemetry::LogArgs;
-use keyward_types::Pattern;
+use keyward_types::{Pattern, reference::is_dns_subdomain};
 use url::Url;
+
+pub use self::certificates::CertificateArgs;
+use crate::scope::Scope;
 
 /// Writes Azure Key Vault objects into Secrets and ConfigMaps, as AzureKeyVaultSecrets say.
 #[derive(Debug, Parser)]
@@ -33,9 +38,9 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_BROKER", value_name = "URL")]
     pub broker: Url,
 
-    /// Directory with tls.crt and tls.key (of role `controller`) and ca.crt
+    /// Directory with tls.crt and tls.key (of role `controller`) and ca.crt; not with --issue-certificates
     #[arg(long, env = "KEYWARD_TLS_DIR", value_name = "DIR")]
-    pub tls_dir: PathBuf,
+    pub tls_dir: Option<PathBuf>,
 
     /// Where /livez, /readyz and /metrics are served, in plain HTTP
     #[arg(long, env = "KEYWARD_ADMIN_LISTEN", default_value = "[::]:8080", value_name = "ADDRESS")]
@@ -44,6 +49,10 @@ pub struct ServeArgs {
     /// Look only after AzureKeyVaultSecrets with these labels, as in `kubectl get --selector`
     #[arg(long, env = "KEYWARD_SELECTOR", value_name = "SELECTOR")]
     pub selector: Option<String>,
+
+    /// Look after these namespaces only, by rights in each of them; without it after all, by rights in the whole cluster
+    #[arg(long, env = "KEYWARD_WATCH_NAMESPACE", value_name = "NAME", value_delimiter = ',', value_parser = namespace)]
+    pub watch_namespace: Vec<String>,
 
     /// Labels of an AzureKeyVaultSecret that what is written carries too; `*` stands for any run of characters
     #[arg(long, env = "KEYWARD_COPY_LABELS", value_name = "KEY", value_delimiter = ',', value_parser = pattern)]
@@ -61,12 +70,12 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_RESTART_WINDOW", default_value = "5m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub restart_window: Duration,
 
-    /// Whether ca.crt of --tls-dir is published as ConfigMap keyward-ca in every namespace labelled
-    /// azure-key-vault-env-injection: enabled, where launchers look for it
+    /// Whether the authority (ca.crt of --tls-dir, or what is issued here) is published as ConfigMap keyward-ca in every
+    /// namespace labelled azure-key-vault-env-injection: enabled, where launchers look for it, and in --lease-namespace
     #[arg(long, env = "KEYWARD_PUBLISH_CA", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub publish_ca: bool,
 
-    /// Namespace of the Lease by which one of several replicas works
+    /// Keyward's own namespace: of the Lease by which one of several replicas works, and of what --issue-certificates makes
     #[arg(long, env = "KEYWARD_LEASE_NAMESPACE", value_name = "NAME")]
     pub lease_namespace: String,
 
@@ -88,7 +97,28 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
+    pub certificates: CertificateArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
     pub log: LogArgs,
+}
+
+impl ServeArgs {
+    /// The namespaces that are looked after.
+    pub fn scope(&self) -> Scope {
+        Scope::of(self.watch_namespace.iter().cloned())
+    }
+}
+
+/// An empty one is refused too: taken for none, it would widen what is looked after.
+fn namespace(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    if is_dns_subdomain(name) && name.len() <= 63 && !name.contains('.') {
+        Ok(name.to_owned())
+    } else {
+        Err("no name of a namespace; leave the flag out to look after all")
+    }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "clap asks for a result")]
@@ -126,6 +156,40 @@ mod tests {
         assert_eq!(args.lease_duration, Duration::from_secs(15));
         for bad in ["1s", "1h", "soon"] {
             assert!(parse(&["--lease-duration", bad]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn issuing_is_a_switch_and_names_are_lists() {
+        let all = ["keyward-controller", "serve", "--broker", "https://b", "--lease-namespace", "keyward"];
+        let parse = |more: &[&str]| {
+            let Command::Serve(args) = Cli::try_parse_from(all.iter().chain(more)).unwrap().command;
+            args.certificates
+        };
+        assert!(!parse(&[]).issue_certificates && !parse(&["--issue-certificates=false"]).issue_certificates);
+        let issuing = parse(&["--issue-certificates", "--broker-dns-name", "a,b", "--ca-overlap=90s"]);
+        assert!(issuing.issue_certificates && issuing.ca_overlap == Duration::from_secs(90));
+        assert_eq!((issuing.broker_dns_name.len(), issuing.webhook_dns_name.len()), (2, 0));
+        assert_eq!((issuing.ca_secret.as_str(), issuing.ca_lifetime), ("keyward-ca", Duration::from_hours(8_760)));
+    }
+
+    #[test]
+    fn namespaces_are_listed_and_nothing_else_is_taken_for_all_of_them() {
+        let all =
+            ["keyward-controller", "serve", "--broker", "https://b", "--tls-dir", "t", "--lease-namespace", "keyward"];
+        let scope = |more: &[&str]| {
+            let Command::Serve(args) = Cli::try_parse_from(all.iter().chain(more)).ok()?.command;
+            Some(args.scope())
+        };
+        let only = |names: &[&str]| Some(Scope::of(names.iter().map(|name| (*name).to_owned())));
+        assert_eq!(scope(&[]), Some(Scope::All));
+        assert_eq!(
+            scope(&["--watch-namespace", "shop, bank", "--watch-namespace=team-7"]),
+            only(&["shop", "bank", "team-7"])
+        );
+        let long = "a".repeat(64);
+        for bad in ["", ",", "shop,", "*", "Shop", "a.b", "a/b", "-a", long.as_str()] {
+            assert_eq!(scope(&["--watch-namespace", bad]), None, "{bad}");
         }
     }
 }

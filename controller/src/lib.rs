@@ -4,6 +4,8 @@
 //!
 //! | room | does | I/O |
 //! |---|---|---|
+//! | [`scope`] | which namespaces are looked after | none: pure |
+//! | [`watching`] | watches of all of them, or of one after another, as one stream | API server |
 //! | [`queue`] | which secrets are to be looked at: watches of the API server and of the broker | API server, broker |
 //! | [`mod@reconcile`] | one secret, from its spec to its status | |
 //! | [`akvs`] | an `AzureKeyVaultSecret` as the API server holds it, valid or not | none: pure |
@@ -19,7 +21,7 @@
 //! | [`status`] | what became of it → conditions and event | none: pure |
 //!
 //! Beside it: [`restart`] rolls workloads whose versions changed, [`authority`] publishes whom launchers are to trust,
-//! [`leader`] lets one replica at a time work, [`backoff`] says when to try again, [`metrics`] counts, [`app`] and [`args`]
+//! [`certificates`] issues what the components show each other, where that is asked for, [`leader`] lets one replica at a time work, [`backoff`] says when to try again, [`metrics`] counts, [`app`] and [`args`]
 //! put it together.
 
 pub mod akvs;
@@ -28,6 +30,7 @@ pub mod args;
 pub mod authority;
 pub mod backoff;
 pub mod broker;
+pub mod certificates;
 pub mod desired;
 pub mod fields;
 pub mod leader;
@@ -42,5 +45,7 @@ pub mod reconcile;
 pub mod recreate;
 pub mod release;
 pub mod restart;
+pub mod scope;
 pub mod status;
 pub mod target;
+pub mod watching;

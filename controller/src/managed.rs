@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     fields,
+    scope::Place,
     target::{Target, TargetKind},
 };
 
@@ -106,11 +107,12 @@ impl Managed {
         self.write().remove(target)
     }
 
-    /// Forgets every object of `kind` that is not in `present`: a list has just told all there are.
-    pub fn retain(&self, kind: TargetKind, present: &HashSet<Target>) {
+    /// Forgets every object of `kind` in a place that is not in `present`: a list has just told all there are.
+    pub fn retain(&self, kind: TargetKind, place: &Place, present: &HashSet<Target>) {
         let mut index = self.write();
+        let listed = |target: &&Target| target.kind == kind && place.holds(&target.namespace);
         let gone: Vec<Target> =
-            index.objects.keys().filter(|target| target.kind == kind && !present.contains(*target)).cloned().collect();
+            index.objects.keys().filter(listed).filter(|target| !present.contains(*target)).cloned().collect();
         for target in gone {
             index.remove(&target);
         }
@@ -182,15 +184,20 @@ mod tests {
     }
 
     #[test]
-    fn a_list_forgets_what_is_not_in_it_and_nothing_of_the_other_kind() {
+    fn a_list_forgets_what_is_not_in_it_and_nothing_of_the_other_kind_or_of_another_place() {
         let managed = Managed::default();
         let config_map = Target { kind: TargetKind::ConfigMap, ..target("a") };
         managed.set(target("a"), &metadata("1", &[ONE]));
         managed.set(target("b"), &metadata("1", &[TWO]));
         managed.set(config_map.clone(), &metadata("1", &[ONE]));
-        managed.retain(TargetKind::Secret, &HashSet::from([target("b")]));
+        let bank = Place::Namespace("bank".into());
+        managed.retain(TargetKind::Secret, &bank, &HashSet::new());
+        assert_eq!(managed.len(), 3);
+        managed.retain(TargetKind::Secret, &Place::Namespace("shop".into()), &HashSet::from([target("b")]));
         assert_eq!(managed.resource_version(&target("a")), None);
         assert_eq!(managed.held_by(ONE, "shop"), [config_map]);
+        managed.retain(TargetKind::ConfigMap, &Place::Cluster, &HashSet::new());
+        assert_eq!(managed.len(), 1);
     }
 
     #[test]

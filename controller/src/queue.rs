@@ -7,22 +7,23 @@
 //! | `changes` | new versions and new permissions, as the broker tells them |
 //! | `leavings` | parts of secrets that are gone |
 //!
+//! Each of them tells only of the namespaces that are looked after.
+//!
 //! Nothing is looked at because time has passed: only because somebody told of a change, or because it failed before.
 
 mod changes;
 mod leavings;
 mod secrets;
+#[cfg(test)]
+mod tests;
 mod written;
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
-use kube::{
-    Api,
-    runtime::{
-        controller::{self, Action, applier},
-        reflector::{ObjectRef, Store, store::Writer},
-    },
+use kube::runtime::{
+    controller::{self, Action, applier},
+    reflector::{ObjectRef, Store, store::Writer},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ use crate::{
     akvs::Akvs,
     desired,
     reconcile::{Context, reconcile},
+    scope::Place,
     target::{Target, TargetKind},
 };
 
@@ -62,16 +64,14 @@ impl Work {
         let drain = tasks.drain();
         let (requests, requested) = mpsc::channel(WAITING);
         let leavings = Leavings::default();
-        let client = context.client.clone();
         for (name, kind) in [("Secret watch", TargetKind::Secret), ("ConfigMap watch", TargetKind::ConfigMap)] {
             let told =
                 written::Told { context: Arc::clone(&context), requests: requests.clone(), leavings: leavings.clone() };
-            tasks.spawn(name, ending(drain.clone(), written::watch(client.clone(), kind, told)));
+            tasks.spawn(name, ending(drain.clone(), written::watch(kind, told)));
         }
-        let api = Api::all(client);
         let told =
             secrets::Told { context: Arc::clone(&context), requests: requests.clone(), leavings: leavings.clone() };
-        tasks.spawn("AzureKeyVaultSecret watch", ending(drain.clone(), secrets::watch(api, selector, writer, told)));
+        tasks.spawn("AzureKeyVaultSecret watch", ending(drain.clone(), secrets::watch(selector, writer, told)));
         let changes = changes::follow(Arc::clone(&context), Arc::clone(watch), requests);
         tasks.spawn("broker watch", ending(drain.clone(), changes));
         tasks.spawn("what was left", ending(drain.clone(), leavings.clear(Arc::clone(&context))));
@@ -117,9 +117,14 @@ async fn request_concerned(context: &Context, requests: &Requests, target: &Targ
     }
 }
 
+/// Asks for a look at every secret of a place.
+async fn request_within(context: &Context, requests: &Requests, place: &Place) {
+    for akvs in context.store.state().iter().filter(|akvs| place.holds(akvs.namespace())) {
+        let _ = requests.send(ObjectRef::from_obj(&**akvs)).await;
+    }
+}
+
 /// Asks for a look at every secret.
 async fn request_all(context: &Context, requests: &Requests) {
-    for akvs in context.store.state() {
-        let _ = requests.send(ObjectRef::from_obj(&*akvs)).await;
-    }
+    request_within(context, requests, &Place::Cluster).await;
 }

@@ -37,8 +37,10 @@ use crate::{
     objects::{ObjectError, Objects},
     plan::{Peer, Refusal},
     release,
+    scope::Scope,
     status::{Failure, Outcome},
     target::Target,
+    watching::Refusals,
 };
 
 /// For one look at one secret, whatever hangs.
@@ -72,6 +74,10 @@ pub struct Context {
     pub touched: crate::restart::Touched,
     /// Whether this controller looks after every `AzureKeyVaultSecret` there is, and not only after those of a selector.
     pub sees_all: bool,
+    /// The namespaces that are looked after.
+    pub scope: Scope,
+    /// What may not be seen there.
+    pub refusals: Refusals,
 }
 
 /// Why one look did not end well.

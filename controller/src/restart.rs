@@ -110,7 +110,7 @@ impl Restarter {
     /// Adds its tasks.
     pub fn spawn(self, tasks: &mut keyward_kit::tasks::Tasks) {
         for kind in WorkloadKind::ALL {
-            let watch = watch::follow(self.context.client.clone(), kind, self.asking.clone(), self.touched.clone());
+            let watch = watch::follow(Arc::clone(&self.context), kind, self.asking.clone(), self.touched.clone());
             let drain = tasks.drain();
             tasks.spawn(kind.watch_name(), async move {
                 let _ = drain.run_until_cancelled(watch).await;

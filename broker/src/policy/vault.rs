@@ -6,15 +6,10 @@ use keyward_crds::{AzureKeyVaultSpec, akvs::ObjectType, azure_key_vault::Cloud, 
 use keyward_types::{InvalidName, ObjectName, Pattern, VaultName};
 
 use super::{
-    Defaults, durations,
+    Defaults, budget, durations,
     identity::{IdentityChoice, InvalidChoice},
 };
 use crate::vault::origin::{InvalidOrigin, Origin};
-
-/// Bounds of a budget: a certificate takes two requests at once; a vault allows 4,000 secret reads in ten seconds, and
-/// ten times that is surely a mistake.
-const MIN_BUDGET: u32 = 10;
-const MAX_BUDGET: u32 = 40_000;
 
 /// What is known of a vault by declaration.
 #[derive(Clone, Debug)]
@@ -51,7 +46,7 @@ pub struct VaultEntry {
     pub poll_interval: Duration,
     /// How long what is cached of it is served after it should have been confirmed.
     pub max_stale: Duration,
-    /// Requests to it in any ten seconds.
+    /// Requests to it in any ten seconds, of this broker alone.
     pub budget: u32,
     namespaces: Vec<Pattern>,
     selector: Option<LabelSelector>,
@@ -96,7 +91,7 @@ pub enum InvalidVault {
     #[error("spec.maxStale: `{0}` is not a duration such as 24h, or 0s for never")]
     MaxStale(String),
     /// `spec.budget.requestsPer10Seconds`
-    #[error("spec.budget.requestsPer10Seconds: {0} is not from {MIN_BUDGET} to {MAX_BUDGET}")]
+    #[error("spec.budget.requestsPer10Seconds: {0} is not from {min} to {max}", min = budget::MIN, max = budget::MAX)]
     Budget(u32),
 }
 
@@ -150,7 +145,7 @@ impl VaultEntry {
             origin,
             poll_interval: defaults.poll_interval,
             max_stale: defaults.max_stale,
-            budget: defaults.budget,
+            budget: budget::share(defaults.budget, defaults.replicas),
             namespaces: vec![Pattern::new("*")],
             selector: None,
             objects: None,
@@ -189,7 +184,7 @@ fn max_stale(text: &str) -> Result<Duration, InvalidVault> {
 
 fn budget(spec: &AzureKeyVaultSpec, defaults: &Defaults) -> Result<u32, InvalidVault> {
     let asked = spec.budget.and_then(|budget| budget.requests_per_10_seconds).unwrap_or(defaults.budget);
-    if (MIN_BUDGET..=MAX_BUDGET).contains(&asked) { Ok(asked) } else { Err(InvalidVault::Budget(asked)) }
+    if budget::is_valid(asked) { Ok(budget::share(asked, defaults.replicas)) } else { Err(InvalidVault::Budget(asked)) }
 }
 
 #[cfg(test)]

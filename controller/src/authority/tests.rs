@@ -43,7 +43,8 @@ impl World {
         let authority = Authority {
             objects: Objects::new(client.clone(), metrics),
             recorder: Recorder::new(client.clone(), Reporter { controller: CONTROLLER.to_owned(), instance: None }),
-            directory: PathBuf::new(),
+            source: Source::Directory(PathBuf::new()),
+            own: "keyward".to_owned(),
             looks: looks.clone(),
             client,
         };

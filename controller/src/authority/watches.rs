@@ -1,10 +1,14 @@
 //! Which namespaces are labelled, and where the `ConfigMap` changed. Metadata only.
+//!
+//! Keyward's own namespace is put among the labelled ones.
+
+use std::sync::Arc;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client,
-    core::PartialObjectMeta,
+    core::{PartialObjectMeta, PartialObjectMetaExt as _},
     runtime::{
         WatchStreamExt as _,
         reflector::{ObjectRef, Store, store::Writer},
@@ -25,6 +29,8 @@ pub(super) struct Told {
     pub(super) store: Store<Labelled>,
     pub(super) requests: Requests,
     pub(super) looks: Looks,
+    /// Keyward's own namespace.
+    pub(super) own: Arc<str>,
 }
 
 /// Never ends.
@@ -34,8 +40,10 @@ pub(super) async fn namespaces(client: Client, mut writer: Writer<Labelled>, tol
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                writer.apply_watcher_event(&event);
-                told.namespace(event).await;
+                for event in told.with_own(event) {
+                    writer.apply_watcher_event(&event);
+                    told.namespace(event).await;
+                }
             }
             Err(error) => tracing::warn!(%error, "the watch of labelled namespaces is begun again"),
         }
@@ -60,6 +68,22 @@ pub(super) async fn config_maps(client: Client, told: Told) {
 }
 
 impl Told {
+    /// What happened, as if our own namespace were always labelled.
+    fn with_own(&self, event: Event<Labelled>) -> Vec<Event<Labelled>> {
+        let is_own = |namespace: &Labelled| namespace.metadata.name.as_deref() == Some(&*self.own);
+        match event {
+            // What the list says of it comes later, and counts.
+            Event::Init => {
+                let metadata = ObjectMeta { name: Some((*self.own).to_owned()), ..ObjectMeta::default() };
+                vec![Event::Init, Event::InitApply(metadata.into_response_partial())]
+            }
+            Event::Delete(namespace) if is_own(&namespace) && namespace.metadata.deletion_timestamp.is_none() => {
+                vec![Event::Apply(namespace)]
+            }
+            event => vec![event],
+        }
+    }
+
     async fn namespace(&self, event: Event<Labelled>) {
         match event {
             Event::Init | Event::InitApply(_) => {}

@@ -61,6 +61,10 @@ async fn hear(context: &Context, mut stream: Streaming<WatchResponse>, requests:
     loop {
         match stream.message().await {
             Ok(Some(WatchResponse { event: Some(Event::Changed(SecretChanged { namespace, name })) })) => {
+                // The broker knows of all namespaces.
+                if !context.scope.admits(&namespace) {
+                    continue;
+                }
                 context.memory.changed(&namespace, &name);
                 let _ = requests.send(ObjectRef::new(&name).within(&namespace)).await;
             }

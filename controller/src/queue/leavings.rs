@@ -14,6 +14,7 @@ use crate::{
     objects::ObjectError,
     reconcile::Context,
     release,
+    scope::Place,
     target::{Target, TargetKind},
 };
 
@@ -40,10 +41,16 @@ type Gone = HashMap<String, (String, String)>;
 struct Told {
     /// Secrets that were deleted.
     gone: Gone,
-    /// Whether anybody may be gone: something was listed anew.
-    anybody: bool,
-    secrets_listed: bool,
-    kinds_listed: HashSet<TargetKind>,
+    /// Where anybody may be gone: something was listed anew.
+    anybody: HashSet<Place>,
+    /// What has been listed, and where.
+    listed: HashSet<(Listed, Place)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Listed {
+    Secrets,
+    Written(TargetKind),
 }
 
 impl Leavings {
@@ -54,50 +61,63 @@ impl Leavings {
         self.0.notify.notify_one();
     }
 
-    /// All secrets have been listed: whoever is not among them is gone.
-    pub(super) fn secrets_listed(&self) {
+    /// All secrets of a place have been listed: whoever is not among them is gone.
+    pub(super) fn secrets_listed(&self, place: Place) {
+        self.note(Listed::Secrets, place);
+    }
+
+    /// All objects of this kind in a place have been listed.
+    pub(super) fn listed(&self, kind: TargetKind, place: Place) {
+        self.note(Listed::Written(kind), place);
+    }
+
+    fn note(&self, listed: Listed, place: Place) {
         let mut told = self.lock();
-        (told.secrets_listed, told.anybody) = (true, true);
+        told.anybody.insert(place.clone());
+        told.listed.insert((listed, place));
         self.0.notify.notify_one();
     }
 
-    /// All objects of this kind have been listed.
-    pub(super) fn listed(&self, kind: TargetKind) {
-        let mut told = self.lock();
-        told.kinds_listed.insert(kind);
-        told.anybody = true;
-        self.0.notify.notify_one();
-    }
-
-    /// Never ends. Before everything has been listed, nobody can be said to be gone.
+    /// Never ends. Before everything in a place has been listed, nobody can be said to be gone there.
     pub(super) async fn clear(self, context: Arc<Context>) {
         loop {
             self.0.notify.notified().await;
-            let Some((gone, anybody)) = self.take() else { continue };
+            let (gone, anybody) = self.lock().take();
             for (uid, (namespace, name)) in &gone {
                 // To a controller of a selector, one that was labelled otherwise looks deleted.
                 if context.sees_all || is_gone(&context, uid, namespace, name).await {
-                    everywhere(&context, uid).await;
+                    clear_at(&context, uid, &[Place::Cluster]).await;
                 }
             }
             // Whom another controller looks after is not known here and may well be there.
-            if anybody && context.sees_all {
+            if context.sees_all && !anybody.is_empty() {
                 let known = known(&context);
                 for uid in context.managed.vanished(|uid| known.contains(uid)) {
-                    everywhere(&context, &uid).await;
+                    clear_at(&context, &uid, &anybody).await;
                 }
             }
         }
     }
 
-    fn take(&self) -> Option<(Gone, bool)> {
-        let mut told = self.lock();
-        let complete = told.secrets_listed && told.kinds_listed.len() == TargetKind::ALL.len();
-        complete.then(|| (std::mem::take(&mut told.gone), std::mem::take(&mut told.anybody)))
-    }
-
     fn lock(&self) -> MutexGuard<'_, Told> {
         self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    /// Who is gone, and where anybody may be, as far as that can be told; the rest is kept.
+    fn take(&mut self) -> (Gone, Vec<Place>) {
+        let written = TargetKind::ALL.map(Listed::Written);
+        let complete = |place: &Place| {
+            let mut all = written.iter().chain([&Listed::Secrets]);
+            all.all(|listed| self.listed.contains(&(*listed, place.clone())))
+        };
+        let complete: HashSet<Place> =
+            self.listed.iter().map(|(_, place)| place).filter(|place| complete(place)).cloned().collect();
+        let is_complete = |namespace: &str| complete.iter().any(|place| place.holds(namespace));
+        let gone = self.gone.extract_if(|_, (namespace, _)| is_complete(namespace)).collect();
+        let anybody = self.anybody.extract_if(|place| complete.contains(place)).collect();
+        (gone, anybody)
     }
 }
 
@@ -114,8 +134,10 @@ async fn is_gone(context: &Context, uid: &str, namespace: &str, name: &str) -> b
     }
 }
 
-async fn everywhere(context: &Context, uid: &str) {
-    for target in context.managed.shared_by(uid) {
+/// Its parts of what is in one of these places.
+async fn clear_at(context: &Context, uid: &str, places: &[Place]) {
+    let targets = context.managed.shared_by(uid).into_iter();
+    for target in targets.filter(|target| places.iter().any(|place| place.holds(&target.namespace))) {
         one(context, uid, &target).await;
     }
 }
@@ -134,5 +156,44 @@ async fn one(context: &Context, uid: &str, target: &Target) {
             }
             _ => tokio::time::sleep(WAIT * attempt).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone_in(namespace: &str) -> Gone {
+        Gone::from([(format!("uid-{namespace}"), (namespace.to_owned(), "db".to_owned()))])
+    }
+
+    #[test]
+    fn nobody_is_gone_from_a_place_before_everything_there_has_been_listed() {
+        let leavings = Leavings::default();
+        let [shop, bank] = ["shop", "bank"].map(|name| Place::Namespace(name.into()));
+        leavings.lock().gone.extend(gone_in("shop").into_iter().chain(gone_in("bank")));
+        leavings.secrets_listed(shop.clone());
+        leavings.secrets_listed(bank.clone());
+        leavings.listed(TargetKind::Secret, shop.clone());
+        leavings.listed(TargetKind::Secret, bank.clone());
+        assert_eq!(leavings.lock().take(), (Gone::new(), Vec::new()));
+        leavings.listed(TargetKind::ConfigMap, shop.clone());
+        assert_eq!(leavings.lock().take(), (gone_in("shop"), vec![shop.clone()]));
+        leavings.listed(TargetKind::Secret, shop.clone());
+        assert_eq!(leavings.lock().take(), (Gone::new(), vec![shop]), "a list anew");
+        leavings.listed(TargetKind::ConfigMap, bank.clone());
+        assert_eq!(leavings.lock().take(), (gone_in("bank"), vec![bank]));
+    }
+
+    #[test]
+    fn a_watch_of_the_cluster_is_complete_for_every_namespace() {
+        let leavings = Leavings::default();
+        leavings.lock().gone.extend(gone_in("shop"));
+        for kind in TargetKind::ALL {
+            leavings.listed(kind, Place::Cluster);
+        }
+        assert_eq!(leavings.lock().take(), (Gone::new(), Vec::new()));
+        leavings.secrets_listed(Place::Cluster);
+        assert_eq!(leavings.lock().take(), (gone_in("shop"), vec![Place::Cluster]));
     }
 }

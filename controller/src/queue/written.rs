@@ -1,12 +1,17 @@
 //! Objects that carry our label: their revisions into the index, and on to whoever has a part in them.
 
-use std::{collections::HashSet, fmt::Debug, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use super::{Leavings, Requests, request_all, request_concerned};
+use super::{Leavings, Requests, request_concerned, request_within};
 use crate::{
     desired::MANAGED_BY,
     reconcile::Context,
+    scope::Place,
     target::{Target, TargetKind},
+    watching::{self, Watched, selecting},
 };
 use futures::StreamExt as _;
 use k8s_openapi::{
@@ -14,17 +19,7 @@ use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{
-    Api, Client, Resource,
-    core::PartialObjectMeta,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
-};
-
-/// Objects in one page of a list.
-const PAGE: u32 = 500;
+use kube::{Resource, core::PartialObjectMeta, runtime::watcher::Event};
 
 /// Who is told.
 pub(super) struct Told {
@@ -34,41 +29,38 @@ pub(super) struct Told {
 }
 
 /// Never ends.
-pub(super) async fn watch(client: Client, kind: TargetKind, told: Told) {
+pub(super) async fn watch(kind: TargetKind, told: Told) {
     match kind {
-        TargetKind::Secret => watch_kind::<Secret>(client, kind, told).await,
-        TargetKind::ConfigMap => watch_kind::<ConfigMap>(client, kind, told).await,
+        TargetKind::Secret => watch_kind::<Secret>(kind, told).await,
+        TargetKind::ConfigMap => watch_kind::<ConfigMap>(kind, told).await,
     }
 }
 
-async fn watch_kind<K>(client: Client, kind: TargetKind, told: Told)
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + 'static,
-{
-    let config = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)).page_size(PAGE);
-    let mut events = watcher(Api::<PartialObjectMeta<K>>::all(client), config).default_backoff().boxed();
-    let mut listed = HashSet::new();
-    while let Some(event) = events.next().await {
+async fn watch_kind<K: Watched + Resource<Scope = NamespaceResourceScope>>(kind: TargetKind, told: Told) {
+    let config = selecting().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+    let Context { client, scope, refusals, managed, .. } = &*told.context;
+    let mut events = watching::watch::<PartialObjectMeta<K>>(client, scope, &config, refusals);
+    let mut lists = HashMap::<Place, HashSet<Target>>::new();
+    while let Some((place, event)) = events.next().await {
         match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object)) => {
+            Event::Init => drop(lists.insert(place, HashSet::new())),
+            Event::InitApply(object) => {
                 let target = target(kind, &object.metadata);
-                told.context.managed.set(target.clone(), &object.metadata);
-                listed.insert(target);
+                managed.set(target.clone(), &object.metadata);
+                lists.entry(place).or_default().insert(target);
             }
-            Ok(Event::InitDone) => {
-                told.context.managed.retain(kind, &std::mem::take(&mut listed));
+            Event::InitDone => {
+                managed.retain(kind, &place, &lists.remove(&place).unwrap_or_default());
                 // Whoever is settled is looked at for nothing: a list is rare.
-                request_all(&told.context, &told.requests).await;
-                told.leavings.listed(kind);
+                request_within(&told.context, &told.requests, &place).await;
+                told.leavings.listed(kind, place);
             }
-            Ok(Event::Apply(object)) => told.set(kind, &object.metadata).await,
-            Ok(Event::Delete(object)) => {
+            Event::Apply(object) => told.set(kind, &object.metadata).await,
+            Event::Delete(object) => {
                 let target = target(kind, &object.metadata);
-                let concerned = told.context.managed.remove(&target);
+                let concerned = managed.remove(&target);
                 request_concerned(&told.context, &told.requests, &target, &concerned).await;
             }
-            Err(error) => tracing::warn!(%error, kind = kind.as_str(), "the watch of what was written is begun again"),
         }
     }
 }

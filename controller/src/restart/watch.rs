@@ -1,7 +1,7 @@
 //! Which workloads ask to be rolled. Metadata only, and of that only their names.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,21 +10,17 @@ use k8s_openapi::{
     api::apps::v1::{DaemonSet, Deployment, StatefulSet},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{
-    Api, Client,
-    core::PartialObjectMeta,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
-};
+use kube::{core::PartialObjectMeta, runtime::watcher::Event};
 
 use super::{
     Touched,
     workload::{Templated, Workload, WorkloadKind, asks},
 };
-
-const PAGE: u32 = 500;
+use crate::{
+    reconcile::Context,
+    scope::Place,
+    watching::{self, selecting},
+};
 
 /// Those that ask. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -36,48 +32,49 @@ impl Asking {
         self.lock().iter().filter(|workload| namespaces.contains(&workload.namespace)).cloned().collect()
     }
 
+    /// Forgets every one of `kind` in a place that is not among these: they are all there are.
+    fn listed(&self, kind: WorkloadKind, place: &Place, listed: &HashSet<Workload>) {
+        self.lock().retain(|it| it.kind != kind || !place.holds(&it.namespace) || listed.contains(it));
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashSet<Workload>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Never ends.
-pub(super) async fn follow(client: Client, kind: WorkloadKind, asking: Asking, touched: Touched) {
+pub(super) async fn follow(context: Arc<Context>, kind: WorkloadKind, asking: Asking, touched: Touched) {
     match kind {
-        WorkloadKind::Deployment => follow_kind::<Deployment>(client, kind, asking, touched).await,
-        WorkloadKind::StatefulSet => follow_kind::<StatefulSet>(client, kind, asking, touched).await,
-        WorkloadKind::DaemonSet => follow_kind::<DaemonSet>(client, kind, asking, touched).await,
+        WorkloadKind::Deployment => follow_kind::<Deployment>(&context, kind, asking, touched).await,
+        WorkloadKind::StatefulSet => follow_kind::<StatefulSet>(&context, kind, asking, touched).await,
+        WorkloadKind::DaemonSet => follow_kind::<DaemonSet>(&context, kind, asking, touched).await,
     }
 }
 
-async fn follow_kind<K: Templated>(client: Client, kind: WorkloadKind, asking: Asking, touched: Touched) {
-    let config = watcher::Config::default().page_size(PAGE);
-    let mut events = watcher(Api::<PartialObjectMeta<K>>::all(client), config).default_backoff().boxed();
-    let mut listed = HashSet::new();
-    while let Some(event) = events.next().await {
+async fn follow_kind<K: Templated>(context: &Context, kind: WorkloadKind, asking: Asking, touched: Touched) {
+    let Context { client, scope, refusals, .. } = context;
+    let mut events = watching::watch::<PartialObjectMeta<K>>(client, scope, &selecting(), refusals);
+    let mut lists = HashMap::<Place, HashSet<Workload>>::new();
+    while let Some((place, event)) = events.next().await {
         match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object)) => {
+            Event::Init => drop(lists.insert(place, HashSet::new())),
+            Event::InitApply(object) => {
                 let workload = named(kind, &object.metadata);
                 if asks(&object.metadata) {
-                    listed.insert(workload.clone());
+                    lists.entry(place).or_default().insert(workload.clone());
                     asking.lock().insert(workload.clone());
                     touched.touch_workload(workload);
                 }
             }
-            Ok(Event::InitDone) => {
-                let listed = std::mem::take(&mut listed);
-                asking.lock().retain(|workload| workload.kind != kind || listed.contains(workload));
-            }
-            Ok(Event::Apply(object)) if asks(&object.metadata) => {
+            Event::InitDone => asking.listed(kind, &place, &lists.remove(&place).unwrap_or_default()),
+            Event::Apply(object) if asks(&object.metadata) => {
                 let workload = named(kind, &object.metadata);
                 asking.lock().insert(workload.clone());
                 touched.touch_workload(workload);
             }
-            Ok(Event::Apply(object) | Event::Delete(object)) => {
+            Event::Apply(object) | Event::Delete(object) => {
                 asking.lock().remove(&named(kind, &object.metadata));
             }
-            Err(error) => tracing::warn!(%error, kind = kind.as_str(), "the watch of workloads is begun again"),
         }
     }
 }

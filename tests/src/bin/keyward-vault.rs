@@ -23,7 +23,8 @@ It serves many vaults over TLS, each on a port of its own, so that https://local
 also answers for NAME.vault.test and NAME.vault.azure.net by Host header. One more TLS port is Entra and a cluster's
 token issuer; one plain HTTP port is IMDS, App Service managed identity and a control API.
 
-Clients must trust DIR/ca.pem (--state-dir, or GET /ca.pem on the HTTP port). Because localhost is not below
+Clients must trust DIR/ca.pem (--state-dir, or GET /ca.pem on the HTTP port), which is made anew at each start unless
+--tls-dir gives a certificate. Because localhost is not below
 vault.azure.net, SDKs need their check of the challenge's resource switched off (verify_challenge_resource=False in
 Python, Some(false) in Rust, disableChallengeResourceVerification in JavaScript). Credentials that use MSAL ask the
 public cloud about any authority they do not know: switch that off too (disable_instance_discovery=True in Python).
@@ -119,6 +120,9 @@ struct Serve {
     /// The most items on a page of a list, at most Key Vault's 25
     #[arg(long, value_name = "N", default_value_t = 25)]
     page_size: usize,
+    /// Directory with tls.crt, tls.key and ca.crt to serve with: the same after a restart
+    #[arg(long, value_name = "DIR")]
+    tls_dir: Option<PathBuf>,
     /// Directory to write ca.pem and endpoints.json (all URLs) to
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -132,7 +136,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn run(args: Serve) -> anyhow::Result<()> {
-    let Serve { objects, listen, vault_port, identity_port, http_port, imds, identity_header, page_size, state_dir } =
+    let Serve { objects, listen, vault_port, identity_port, http_port, imds, identity_header, page_size, tls_dir, state_dir } =
         args;
     let mut builder = Emulator::builder()
         .objects_file(&objects)
@@ -146,6 +150,9 @@ async fn run(args: Serve) -> anyhow::Result<()> {
     }
     if let Some(value) = identity_header {
         builder = builder.identity_header(&value);
+    }
+    if let Some(directory) = tls_dir {
+        builder = builder.tls_dir(&directory);
     }
     // Before anything serves: from here on a signal ends the emulator in order.
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

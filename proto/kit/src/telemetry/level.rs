@@ -10,9 +10,12 @@ use tracing_subscriber::EnvFilter;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLevel(String);
 
+/// kube's watcher warns of each refusal at each try, for as long as rights are missing. Whoever watches tells of it once.
+const QUIET: &str = "kube_runtime::watcher=off";
+
 impl LogLevel {
     pub(super) fn filter(&self) -> Result<EnvFilter, BadLevel> {
-        EnvFilter::builder().parse(&self.0).map_err(|error| BadLevel(error.to_string()))
+        EnvFilter::builder().parse(format!("{QUIET},{}", self.0)).map_err(|error| BadLevel(error.to_string()))
     }
 }
 
@@ -63,6 +66,16 @@ mod tests {
         }
         for bad in ["", "inof", "info,hyper", "hyper=loud", "info,"] {
             bad.parse::<LogLevel>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn kubes_watcher_is_heard_only_where_it_is_named() {
+        for (level, loud) in
+            [("info", false), ("debug,kube_runtime=debug", false), ("info,kube_runtime::watcher=warn", true)]
+        {
+            let filter = level.parse::<LogLevel>().unwrap().filter().unwrap().to_string();
+            assert_eq!(!filter.contains(QUIET), loud, "{filter}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::{CONTROLLER, NAMESPACE, Service, Stand, broker::broker_url, serving_at};
+use super::{Account, CONTROLLER, NAMESPACE, Service, Stand, broker::broker_url, serving_at};
 
 impl Stand {
     /// Starts controllers until all run. The broker runs then too.
@@ -28,9 +28,7 @@ impl Stand {
 
     /// The metrics of controller `number`, which runs.
     pub async fn controller_metrics(&self, number: usize) -> anyhow::Result<String> {
-        let printed = self.controller_printed(number).await.context("it does not run")?;
-        let admin = printed.lines().find_map(serving_at).context("it does not say where it serves")?;
-        Ok(reqwest::get(format!("http://{admin}/metrics")).await?.text().await?)
+        metrics_of(&self.controller_printed(number).await.context("it does not run")?).await
     }
 
     /// Kills one controller, if it runs.
@@ -67,9 +65,23 @@ impl Stand {
         self.controllers.lock().await[number].as_ref().and_then(Service::pid)
     }
 
+    /// Starts a controller of another account, with these variables more or others. It is the caller's to end.
+    pub async fn controller_of(&self, account: Account, more: &[(&'static str, String)]) -> anyhow::Result<Service> {
+        self.spawn_controller(account.name, account, more).await
+    }
+
     async fn start_controller(&self, number: usize) -> anyhow::Result<Service> {
+        self.spawn_controller(&format!("keyward-controller-{number}"), CONTROLLER, &[]).await
+    }
+
+    async fn spawn_controller(
+        &self,
+        name: &str,
+        account: Account,
+        more: &[(&'static str, String)],
+    ) -> anyhow::Result<Service> {
         let environment = [
-            ("KUBECONFIG", self.kubeconfig(CONTROLLER).await?.display().to_string()),
+            ("KUBECONFIG", self.kubeconfig(account).await?.display().to_string()),
             ("KEYWARD_BROKER", broker_url()),
             ("KEYWARD_TLS_DIR", self.directory.path().join("controller-tls").display().to_string()),
             ("KEYWARD_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
@@ -81,10 +93,16 @@ impl Stand {
             ("KEYWARD_LOG_FORMAT", "json".to_owned()),
             ("KEYWARD_LOG_LEVEL", self.log_level.to_owned()),
         ];
-        let name = format!("keyward-controller-{number}");
+        let environment = environment.into_iter().chain(more.iter().cloned()).collect();
         let program = self.programs.path("keyward-controller")?;
-        let service = Service::start(&name, program, &[], environment.into(), &self.logs)?;
+        let service = Service::start(name, program, &[], environment, &self.logs)?;
         service.process().line("where it serves", serving_at).await?;
         Ok(service)
     }
+}
+
+/// The metrics of a controller that runs, by what it has printed.
+pub async fn metrics_of(printed: &str) -> anyhow::Result<String> {
+    let admin = printed.lines().find_map(serving_at).context("it does not say where it serves")?;
+    Ok(reqwest::get(format!("http://{admin}/metrics")).await?.text().await?)
 }

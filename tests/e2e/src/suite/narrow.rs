@@ -1,0 +1,178 @@
+//! A controller of listed namespaces, by Roles in them and nothing of the whole cluster.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, ensure};
+
+use crate::{
+    requests::Audited,
+    scene::Scene,
+    shop::{Shop, VAULT},
+    stand::{Account, NAMESPACE, Service, admits, metrics_of},
+    wait::{Look, SOON, until, until_true},
+};
+
+tests![
+    listed_namespaces_are_synced_by_roles_alone_and_nothing_else_is_seen,
+    a_namespace_and_its_role_may_come_later_and_go_without_harm_to_others,
+];
+
+const NARROW: Account = Account { name: "keyward-narrow" };
+const OUTPUT: &str = "{secret: {name: out, dataKey: k}}";
+
+/// The account, and its lease.
+async fn prepare(scene: &Scene) -> anyhow::Result<()> {
+    let name = NARROW.name;
+    let leases = format!(
+        "- {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}}\n\
+         - {{apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{name}], verbs: [get, update]}}\n"
+    );
+    scene
+        .apply(&format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: {NAMESPACE}}}\n"))
+        .await?;
+    scene.apply(&role(NAMESPACE, &leases)).await.map(drop)
+}
+
+/// As docs/controller.md has it.
+async fn grant(scene: &Scene, namespace: &str) -> anyhow::Result<()> {
+    let rules = "- {apiGroups: [spv.no], resources: [azurekeyvaultsecrets], verbs: [get, list, watch]}\n\
+                 - {apiGroups: [spv.no], resources: [azurekeyvaultsecrets/status], verbs: [patch]}\n\
+                 - {apiGroups: [spv.no], resources: [azurekeyvaultsecrets/finalizers], verbs: [update]}\n\
+                 - {apiGroups: [''], resources: [secrets, configmaps], verbs: [get, list, watch, create, patch, delete]}\n\
+                 - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}\n\
+                 - {apiGroups: [apps], resources: [deployments, statefulsets, daemonsets], verbs: [get, list, watch, patch]}\n";
+    scene.apply(&role(namespace, rules)).await.map(drop)
+}
+
+fn role(namespace: &str, rules: &str) -> String {
+    let name = NARROW.name;
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         rules:\n{rules}---\n{}",
+        binding(namespace)
+    )
+}
+
+fn binding(namespace: &str) -> String {
+    let name = NARROW.name;
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}\n\
+         subjects: [{{kind: ServiceAccount, name: {name}, namespace: {NAMESPACE}}}]\n"
+    )
+}
+
+/// No other controller runs then.
+async fn start(scene: &Scene, namespaces: &[&str]) -> anyhow::Result<Service> {
+    let stand = scene.stand().await?;
+    stand.stop_controllers().await?;
+    stand.broker().await?;
+    let more = [
+        ("KEYWARD_WATCH_NAMESPACE", namespaces.join(",")),
+        ("KEYWARD_LEASE_NAME", NARROW.name.to_owned()),
+        ("KEYWARD_PUBLISH_CA", "false".to_owned()),
+    ];
+    stand.controller_of(NARROW, &more).await
+}
+
+async fn shop(scene: &Scene) -> anyhow::Result<Shop<'_>> {
+    Ok(Shop { namespace: scene.namespace("narrow", &[VAULT]).await?, scene, stand: scene.stand().await? })
+}
+
+/// A number among the metrics of a controller that runs.
+async fn metric(controller: &Service, series: &str) -> anyhow::Result<u64> {
+    let metrics = metrics_of(&controller.printed()).await?;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.with_context(|| format!("no {series}"))?.parse().with_context(|| series.to_owned())
+}
+
+async fn listed_namespaces_are_synced_by_roles_alone_and_nothing_else_is_seen(scene: &Scene) -> anyhow::Result<()> {
+    scene.stand().await?;
+    let (one, two, third) = (shop(scene).await?, shop(scene).await?, shop(scene).await?);
+    prepare(scene).await?;
+    for listed in [&one, &two] {
+        grant(scene, &listed.namespace).await?;
+    }
+    for shop in [&one, &two, &third] {
+        shop.set("db", "kwcanary-1")?;
+        shop.akvs("db", "secret", OUTPUT).await?;
+    }
+    let audit = scene.audit()?;
+    let controller = start(scene, &[&one.namespace, &two.namespace]).await?;
+    for listed in [&one, &two] {
+        listed.until_ready("db", "True", "Synced").await?;
+        listed.until_data("out", &[("k", "kwcanary-1")]).await?;
+    }
+    // What changes in the vault, and what somebody breaks.
+    for shop in [&one, &two, &third] {
+        shop.set("db", "kwcanary-2")?;
+    }
+    for listed in [&one, &two] {
+        listed.until_data("out", &[("k", "kwcanary-2")]).await?;
+        listed.edit("out", &serde_json::json!({"data": {"k": null}})).await?;
+        listed.until_data("out", &[("k", "kwcanary-2")]).await?;
+    }
+    one.settle().await?;
+    ensure!(third.status("db").await?.is_null() && third.data("out").await?.is_none(), "the third was looked after");
+    ensure!(metric(&controller, "keyward_refused_watches{resource=\"secrets\"}").await? == 0, "a watch is refused");
+    controller.stop().await?;
+    let allowed = BTreeSet::from([one.namespace.as_str(), two.namespace.as_str()]);
+    let asked: Vec<Audited> = audit.requests()?.into_iter().filter(|asked| asked.account == NARROW.name).collect();
+    let strays = |asked: &&Audited| asked.resource != "leases" && !allowed.contains(asked.namespace.as_str());
+    let strays: Vec<_> = asked.iter().filter(strays).collect();
+    ensure!(strays.is_empty(), "asked elsewhere: {strays:?}");
+    let refused: Vec<_> = asked.iter().filter(|asked| !asked.allowed).collect();
+    ensure!(refused.is_empty(), "refused: {refused:?}");
+    for what in ["azurekeyvaultsecrets", "secrets", "configmaps", "deployments", "statefulsets", "daemonsets"] {
+        for verb in ["list", "watch"] {
+            let places = asked.iter().filter(|asked| asked.resource == what && asked.verb == verb);
+            let places: BTreeSet<_> = places.map(|asked| asked.namespace.as_str()).collect();
+            ensure!(places == allowed, "{verb} of {what} in {places:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn a_namespace_and_its_role_may_come_later_and_go_without_harm_to_others(scene: &Scene) -> anyhow::Result<()> {
+    let one = shop(scene).await?;
+    prepare(scene).await?;
+    grant(scene, &one.namespace).await?;
+    let later = Shop { namespace: format!("{}-later", one.namespace), scene, stand: one.stand };
+    let controller = start(scene, &[&one.namespace, &later.namespace]).await?;
+    one.synced("db", "kwcanary-1", OUTPUT).await?;
+    let refused = async || metric(&controller, "keyward_refused_watches{resource=\"secrets\"}").await;
+    until_true("the refusal in the metrics", SOON, async || Ok(refused().await? == 1)).await?;
+    let told = |word: &str| {
+        let place = format!("namespace {}", later.namespace);
+        controller.printed().lines().filter(|line| line.contains(word) && line.contains(&place)).count()
+    };
+    ensure!(told("refuses to show") == 1, "the refusal was told {} times", told("refuses to show"));
+
+    let (label, value) = admits(VAULT);
+    scene
+        .apply(&format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {}, labels: {{{label}: {value}}}}}\n",
+            later.namespace
+        ))
+        .await?;
+    later.set("db", "kwcanary-1")?;
+    later.akvs("db", "secret", OUTPUT).await?;
+    grant(scene, &later.namespace).await?;
+    later.until_ready("db", "True", "Synced").await?;
+    later.until_data("out", &[("k", "kwcanary-1")]).await?;
+    until("all watches allowed", 2 * SOON, async || match told("may be seen again") {
+        1 => Ok(Look::Found(())),
+        times => Ok(Look::NotYet(times)),
+    })
+    .await?;
+    ensure!(refused().await? == 0 && told("refuses to show") == 1, "told {} times", told("refuses to show"));
+
+    scene.delete(&binding(&later.namespace)).await?;
+    for shop in [&one, &later] {
+        shop.set("db", "kwcanary-2")?;
+    }
+    one.until_data("out", &[("k", "kwcanary-2")]).await?;
+    one.settle().await?;
+    ensure!(later.data("out").await?.is_some_and(|data| data.is(&[("k", "kwcanary-1")])), "written without the right");
+    controller.stop().await
+}
