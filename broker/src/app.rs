@@ -48,8 +48,10 @@ const LIMITS: Limits =
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 /// A connection is asked to end after it, so that none holds its place for good; a client opens another.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(3_600);
-/// The kubelet takes a minute or more to bring a new certificate; looking is cheap.
-const RELOAD_EVERY: Duration = Duration::from_secs(10);
+/// Three small files, read and compared: so cheap that a certificate is used as soon as the kubelet has brought it.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
+/// How often the file with the log level is looked at.
+const LOG_LEVEL_EVERY: Duration = Duration::from_secs(10);
 
 /// A broker that listens and does not answer yet.
 pub struct Bound {
@@ -144,7 +146,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     }
     spawn_grpc(&mut tasks, &services, tls, connections, readiness).await?;
     if let Some(file) = args.log.log_level_file {
-        tasks.spawn("log level", log.watch(file, RELOAD_EVERY, tasks.drain()));
+        tasks.spawn("log level", log.watch(file, LOG_LEVEL_EVERY, tasks.drain()));
     }
     let close = tasks.close();
     tasks.spawn_outliving("vault reads", async move {
@@ -216,7 +218,7 @@ async fn spawn_grpc(
         .layer(services.guard())
         .add_routes(routes);
     tasks.spawn("gRPC server", server.serve_with_incoming_shutdown(connections, drain.clone().cancelled_owned()));
-    tasks.spawn("certificate reload", tls.watch(RELOAD_EVERY, drain.clone()));
+    tasks.spawn("certificate reload", tls.watch(CERTIFICATES_EVERY, drain.clone()));
     tasks.spawn("readiness", async move {
         drain.cancelled().await;
         readiness.set_draining();

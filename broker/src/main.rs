@@ -17,7 +17,7 @@ const CANNOT_TELL: u8 = 2;
 async fn main() -> ExitCode {
     // The first provider wins; there is no other in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match cli::parse::<Cli>("serve").command {
+    match cli::parse::<Cli>("serve", keyward_kit::version!()).command {
         Command::Serve(args) => {
             serve(*args).await.map_or_else(|error| fail(&error, ExitCode::FAILURE), |()| ExitCode::SUCCESS)
         }

@@ -18,8 +18,9 @@ use prometheus_client::registry::Registry;
 use self::lead::Lead;
 use crate::{
     args::ServeArgs,
-    authority::Looks,
+    authority::{self, Looks},
     broker::{Connection, ConnectionError},
+    certificates::{Outlets, Provider, SettingsError},
     desired::Propagation,
     leader::{Election, LeaseConfig},
     metrics::{Metrics, PREFIX, State},
@@ -51,6 +52,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Flags about certificates.
+    #[error(transparent)]
+    Certificates(#[from] SettingsError),
     /// The way to the broker.
     #[error(transparent)]
     Broker(#[from] ConnectionError),
@@ -67,19 +71,29 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
     let mut registry = Registry::with_prefix(PREFIX);
     let metrics = Metrics::new(&mut registry);
     let client = client().await?;
-    let broker = Connection::new(&args.broker, args.tls_dir.clone())?;
+    let readiness = Readiness::new();
+    let (own, source, issuing) = match Provider::of(&args)? {
+        Provider::Directory(directory) => (directory.clone().into(), authority::Source::Directory(directory), None),
+        Provider::Issuing(settings) => {
+            let outlets = Outlets::new(readiness.clone());
+            (outlets.own(), outlets.bundle(), Some((settings, outlets)))
+        }
+    };
+    let broker = Connection::new(&args.broker, own)?;
     let (leading, watch) = (Arc::new(ArcSwapOption::empty()), Arc::new(BrokerWatch::default()));
-    let authority = args.publish_ca.then(|| (args.tls_dir.clone(), Looks::default()));
+    let authority = args.publish_ca.then(|| (source, Looks::default()));
     let state = State {
         leading: Arc::clone(&leading),
         watch: Arc::clone(&watch),
         broker: broker.clone(),
         authority: authority.as_ref().map(|(_, looks)| looks.clone()),
+        issuing: issuing.as_ref().map(|(_, outlets)| outlets.clone()),
     };
     registry.register_collector(Box::new(state));
 
-    let readiness = Readiness::new();
-    let waiting = (!broker.has_certificates()).then(|| readiness.require("certificates"));
+    // Who issues its own waits for it when it leads, and only then.
+    let waits = issuing.is_none() && !broker.has_certificates();
+    let waiting = waits.then(|| readiness.require("certificates"));
     let admin = Admin { registry: Arc::new(registry), readiness: readiness.clone() };
     let address = args.admin_listen;
     let admin = admin.bind(address).await.map_err(|source| StartError::Listen { address, source })?;
@@ -101,6 +115,8 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
         scope: args.scope(),
         restart_window: args.restart_on_change.then_some(args.restart_window),
         authority,
+        own: args.lease_namespace.clone(),
+        issuing,
         identity: lease.identity.clone(),
         drain: args.drain,
         lease_duration: args.lease_duration,

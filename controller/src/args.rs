@@ -3,6 +3,8 @@
 #![allow(clippy::doc_markdown, reason = "the comments become the text of --help")]
 #![allow(rustdoc::bare_urls, reason = "the comments become the text of --help")]
 
+mod certificates;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::BoolishValueParser};
@@ -10,6 +12,7 @@ use keyward_kit::telemetry::LogArgs;
 use keyward_types::{Pattern, reference::is_dns_subdomain};
 use url::Url;
 
+pub use self::certificates::CertificateArgs;
 use crate::scope::Scope;
 
 /// Writes Azure Key Vault objects into Secrets and ConfigMaps, as AzureKeyVaultSecrets say.
@@ -35,9 +38,9 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_BROKER", value_name = "URL")]
     pub broker: Url,
 
-    /// Directory with tls.crt and tls.key (of role `controller`) and ca.crt
+    /// Directory with tls.crt and tls.key (of role `controller`) and ca.crt; not with --issue-certificates
     #[arg(long, env = "KEYWARD_TLS_DIR", value_name = "DIR")]
-    pub tls_dir: PathBuf,
+    pub tls_dir: Option<PathBuf>,
 
     /// Where /livez, /readyz and /metrics are served, in plain HTTP
     #[arg(long, env = "KEYWARD_ADMIN_LISTEN", default_value = "[::]:8080", value_name = "ADDRESS")]
@@ -67,12 +70,12 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_RESTART_WINDOW", default_value = "5m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub restart_window: Duration,
 
-    /// Whether ca.crt of --tls-dir is published as ConfigMap keyward-ca in every namespace labelled
-    /// azure-key-vault-env-injection: enabled, where launchers look for it
+    /// Whether the authority (ca.crt of --tls-dir, or what is issued here) is published as ConfigMap keyward-ca in every
+    /// namespace labelled azure-key-vault-env-injection: enabled, where launchers look for it, and in --lease-namespace
     #[arg(long, env = "KEYWARD_PUBLISH_CA", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub publish_ca: bool,
 
-    /// Namespace of the Lease by which one of several replicas works
+    /// Keyward's own namespace: of the Lease by which one of several replicas works, and of what --issue-certificates makes
     #[arg(long, env = "KEYWARD_LEASE_NAMESPACE", value_name = "NAME")]
     pub lease_namespace: String,
 
@@ -91,6 +94,10 @@ pub struct ServeArgs {
     /// How long looks under way may take to finish after SIGTERM
     #[arg(long, env = "KEYWARD_DRAIN", default_value = "10s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub drain: Duration,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
+    pub certificates: CertificateArgs,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
@@ -150,6 +157,20 @@ mod tests {
         for bad in ["1s", "1h", "soon"] {
             assert!(parse(&["--lease-duration", bad]).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn issuing_is_a_switch_and_names_are_lists() {
+        let all = ["keyward-controller", "serve", "--broker", "https://b", "--lease-namespace", "keyward"];
+        let parse = |more: &[&str]| {
+            let Command::Serve(args) = Cli::try_parse_from(all.iter().chain(more)).unwrap().command;
+            args.certificates
+        };
+        assert!(!parse(&[]).issue_certificates && !parse(&["--issue-certificates=false"]).issue_certificates);
+        let issuing = parse(&["--issue-certificates", "--broker-dns-name", "a,b", "--ca-overlap=90s"]);
+        assert!(issuing.issue_certificates && issuing.ca_overlap == Duration::from_secs(90));
+        assert_eq!((issuing.broker_dns_name.len(), issuing.webhook_dns_name.len()), (2, 0));
+        assert_eq!((issuing.ca_secret.as_str(), issuing.ca_lifetime), ("keyward-ca", Duration::from_hours(8_760)));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Publishes the broker's authority: the `ConfigMap` `keyward-ca` in every namespace labelled for injection, from which
-//! launchers learn whom to trust. Only the leader does, in tasks of its own.
+//! launchers learn whom to trust, and in Keyward's own, for operators. Only the leader does, in tasks of its own.
 //!
 //! | room | does | I/O |
 //! |---|---|---|
-//! | `bundle` | the certificates in `ca.crt`, and nothing else of it | files |
+//! | `bundle` | certificates in PEM; those in a directory's `ca.crt`, and nothing else of it | files |
 //! | `decision` | there should be, there is → write it, or leave it and why | none: pure |
 //! | `looks` | what is known of each namespace between two looks | none: pure |
 //! | `watches` | which namespaces are labelled, and where the `ConfigMap` changed | API server |
@@ -42,18 +42,20 @@ use tokio::{
     time::timeout,
 };
 
-pub use self::looks::Looks;
+pub use self::{bundle::Bundle, looks::Looks};
 use self::{
-    bundle::{Bundle, Follower},
+    bundle::Follower,
     decision::{Decision, Foreign, decide},
-    watches::Told,
+    watches::{Told, Watching},
 };
 use crate::{
     backoff::Cause,
     desired::MANAGED_BY,
     objects::{ObjectError, Objects},
     queue::{ending, received},
+    scope::Scope,
     target::{Target, TargetKind},
+    watching::Refusals,
 };
 
 /// The `ConfigMap`'s name.
@@ -82,10 +84,25 @@ pub struct Authority {
     pub objects: Objects,
     /// For events.
     pub recorder: Recorder,
-    /// The directory that holds `ca.crt`.
-    pub directory: PathBuf,
+    /// Where the authority comes from.
+    pub source: Source,
+    /// Keyward's own namespace, which has it whatever its labels are.
+    pub own: String,
+    /// Which of the others are looked after.
+    pub scope: Scope,
+    /// What may not be seen.
+    pub refusals: Refusals,
     /// What becomes of it.
     pub looks: Looks,
+}
+
+/// Where the authority comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The directory that holds `ca.crt`.
+    Directory(PathBuf),
+    /// Whoever issues certificates here.
+    Issued(watch::Receiver<Option<Bundle>>),
 }
 
 /// What all looks share.
@@ -110,9 +127,9 @@ enum LookError {
 /// What became of a look.
 enum Outcome {
     /// It is as it should be.
-    Kept,
+    Kept(Bundle),
     /// It was written.
-    Wrote,
+    Wrote(Bundle),
     /// It is somebody else's.
     Foreign { why: Foreign, uid: String },
     /// Something has to happen first, and will be told.
@@ -122,24 +139,40 @@ enum Outcome {
 impl Authority {
     /// Adds its tasks: they run until `tasks` drain.
     pub fn spawn(self, tasks: &mut keyward_kit::tasks::Tasks) {
-        let (publish, bundle) = watch::channel(None);
-        let follower = Follower::new(self.directory.clone(), publish);
-        let told = self.spawn_publishing(bundle, tasks);
-        let following = async move { follower.run(|| told.all()).await };
-        tasks.spawn("authority", ending(tasks.drain(), following));
+        match self.source.clone() {
+            Source::Directory(directory) => {
+                let (publish, bundle) = watch::channel(None);
+                let told = self.spawn_publishing(bundle, tasks);
+                let follower = Follower::new(directory, publish);
+                let following = async move { follower.run(|| told.all()).await };
+                tasks.spawn("authority", ending(tasks.drain(), following));
+            }
+            Source::Issued(mut bundle) => {
+                let told = self.spawn_publishing(bundle.clone(), tasks);
+                let following = async move {
+                    // Whoever issues lives as long as this does.
+                    while bundle.changed().await.is_ok() {
+                        told.all().await;
+                    }
+                    std::future::pending().await
+                };
+                tasks.spawn("authority", ending(tasks.drain(), following));
+            }
+        }
     }
 
-    /// All but the directory.
+    /// All but where it comes from.
     fn spawn_publishing(self, bundle: watch::Receiver<Option<Bundle>>, tasks: &mut keyward_kit::tasks::Tasks) -> Told {
-        let Self { client, objects, recorder, looks, .. } = self;
+        let Self { client, objects, recorder, looks, own, scope, refusals, source: _ } = self;
+        let watching = Watching { client, scope, refusals };
         looks.clear();
         let (store, writer) = reflector::store();
         let (requests, requested) = mpsc::channel(WAITING);
-        let told = Told { store: store.clone(), requests, looks: looks.clone() };
+        let told = Told { store: store.clone(), requests, looks: looks.clone(), own: own.into() };
         let drain = tasks.drain();
-        let namespaces = watches::namespaces(client.clone(), writer, told.clone());
+        let namespaces = watches::namespaces(watching.clone(), writer, told.clone());
         tasks.spawn("labelled namespaces", ending(drain.clone(), namespaces));
-        tasks.spawn("published authorities", ending(drain.clone(), watches::config_maps(client, told.clone())));
+        tasks.spawn("published authorities", ending(drain.clone(), watches::config_maps(watching, told.clone())));
         let shared = Arc::new(Shared { objects, recorder, looks, bundle });
         let requests = received(requested).take_until(drain.cancelled_owned()).map(Ok::<_, Infallible>);
         tasks.spawn("publishing", publish_all(shared, store, requests));
@@ -162,19 +195,20 @@ async fn publish_all(
 
 /// Looks at one namespace, and says when to look again if nothing happens.
 async fn reconcile(namespace: Arc<Labelled>, shared: Arc<Shared>) -> Action {
-    let metadata = &namespace.metadata;
-    // Nothing new can be made in one that is on its way out.
-    let Some(name) = metadata.name.as_deref().filter(|_| metadata.deletion_timestamp.is_none()) else {
+    let name = namespace.metadata.name.as_deref().unwrap_or_default();
+    // Nothing new can be made in one that is on its way out, and nobody is to wait for it.
+    if namespace.metadata.deletion_timestamp.is_some() {
+        shared.looks.forget(name);
         return Action::await_change();
-    };
+    }
     if let Some(pause) = shared.looks.pause(name, Instant::now()) {
         return Action::requeue(pause);
     }
     match timeout(DEADLINE, look(name, &shared)).await.unwrap_or(Err(LookError::Late)) {
-        Ok(Outcome::Kept) => shared.looks.kept(name),
-        Ok(Outcome::Wrote) => {
+        Ok(Outcome::Kept(bundle)) => shared.looks.kept(name, &bundle),
+        Ok(Outcome::Wrote(bundle)) => {
             tracing::debug!(namespace = name, "the authority is published");
-            shared.looks.wrote(name, Instant::now(), fastrand::f64());
+            shared.looks.wrote(name, &bundle, Instant::now(), fastrand::f64());
         }
         Ok(Outcome::Waits) => shared.looks.waits(name),
         Ok(Outcome::Foreign { why, uid }) => tell_foreign(name, &why, uid, &shared).await,
@@ -188,7 +222,7 @@ async fn look(namespace: &str, shared: &Shared) -> Result<Outcome, LookError> {
     let target = Target { kind: TargetKind::ConfigMap, namespace: namespace.to_owned(), name: NAME.to_owned() };
     let observed = shared.objects.get(&target).await?;
     let (force, resource_version) = match decide(observed.as_ref(), &bundle) {
-        Decision::Keep => return Ok(Outcome::Kept),
+        Decision::Keep => return Ok(Outcome::Kept(bundle)),
         Decision::Wait => return Ok(Outcome::Waits),
         Decision::Leave(why) => {
             let uid = observed.map(|observed| observed.uid).unwrap_or_default();
@@ -204,7 +238,7 @@ async fn look(namespace: &str, shared: &Shared) -> Result<Outcome, LookError> {
     let data = json!({KEY: bundle.as_str()});
     let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
     shared.objects.apply(&target, MANAGER, force, &body).await?;
-    Ok(Outcome::Wrote)
+    Ok(Outcome::Wrote(bundle))
 }
 
 /// In the log and by an event, once.

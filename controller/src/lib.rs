@@ -21,7 +21,7 @@
 //! | [`status`] | what became of it → conditions and event | none: pure |
 //!
 //! Beside it: [`restart`] rolls workloads whose versions changed, [`authority`] publishes whom launchers are to trust,
-//! [`leader`] lets one replica at a time work, [`backoff`] says when to try again, [`metrics`] counts, [`app`] and [`args`]
+//! [`certificates`] issues what the components show each other, where that is asked for, [`leader`] lets one replica at a time work, [`backoff`] says when to try again, [`metrics`] counts, [`app`] and [`args`]
 //! put it together.
 
 pub mod akvs;
@@ -30,6 +30,7 @@ pub mod args;
 pub mod authority;
 pub mod backoff;
 pub mod broker;
+pub mod certificates;
 pub mod desired;
 pub mod fields;
 pub mod leader;

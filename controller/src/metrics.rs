@@ -28,6 +28,8 @@ pub struct Metrics {
     writes: Family<WriteLabels, Counter>,
     restarts: Family<KindLabel, Counter>,
     lists: Counter,
+    certificates: Family<CertificateLabel, Counter>,
+    certificate_failures: Family<ReasonLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,6 +48,11 @@ struct KindLabel {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabel {
+    certificate: &'static str,
+}
+
 impl Metrics {
     /// Registers every series of this struct.
     pub fn new(registry: &mut Registry) -> Arc<Self> {
@@ -55,6 +62,8 @@ impl Metrics {
             writes: Family::default(),
             restarts: Family::default(),
             lists: Counter::default(),
+            certificates: Family::default(),
+            certificate_failures: Family::default(),
         };
         let help = "Looks at an AzureKeyVaultSecret that was not settled, from its fetch to its status";
         registry.register("sync_duration_seconds", help, metrics.looks.clone());
@@ -65,6 +74,10 @@ impl Metrics {
         registry.register("restarts", "Workloads rolled because a version changed, by kind", metrics.restarts.clone());
         let help = "Times that all AzureKeyVaultSecrets were listed anew";
         registry.register("secret_lists", help, metrics.lists.clone());
+        let help = "Certificates issued, by whose they are; authority for one that signs";
+        registry.register("certificates_issued", help, metrics.certificates.clone());
+        let help = "Times that keeping certificates could not go on: authority, foreign, read, write or issue";
+        registry.register("certificate_failures", help, metrics.certificate_failures.clone());
         Arc::new(metrics)
     }
 
@@ -88,6 +101,16 @@ impl Metrics {
         self.restarts.get_or_create(&KindLabel { kind: kind.as_str() }).inc();
     }
 
+    /// A certificate was issued.
+    pub fn issued(&self, certificate: &'static str) {
+        self.certificates.get_or_create(&CertificateLabel { certificate }).inc();
+    }
+
+    /// Something about certificates did not go on.
+    pub fn certificate_failed(&self, reason: &'static str) {
+        self.certificate_failures.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
     /// All secrets were listed anew.
     pub fn listed(&self) {
         self.lists.inc();
@@ -107,11 +130,13 @@ mod tests {
         metrics.failed(Reason::Conflict);
         metrics.wrote("Secret", "apply");
         metrics.restarted(WorkloadKind::Deployment);
+        metrics.issued("broker");
+        metrics.certificate_failed("read");
         let mut scraped = String::new();
         prometheus_client::encoding::text::encode(&mut scraped, &registry).unwrap();
         let described = scraped.lines().filter_map(|line| line.strip_prefix("# HELP "));
         let names: Vec<&str> = described.filter_map(|line| line.split(' ').next()).collect();
-        assert_eq!(names.len(), 5);
+        assert_eq!(names.len(), 7);
         for name in names.into_iter().chain(state::NAMES) {
             assert!(document.contains(&format!("`{name}")), "docs/controller.md does not name {name}");
         }

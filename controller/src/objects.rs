@@ -120,6 +120,13 @@ impl Objects {
         self.written(target, "create", path(target).create(&params, body)).await
     }
 
+    /// Replaces an object as a whole. `body` holds the revision that was looked at: anything newer is left as it is.
+    pub async fn replace(&self, target: &Target, manager: &str, body: &impl Serialize) -> Result<Written, ObjectError> {
+        let body = serde_json::to_vec(body).map_err(|error| unreadable(target, &error))?;
+        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+        self.written(target, "replace", path(target).replace(&target.name, &params, body)).await
+    }
+
     /// Takes everything that `manager` owns out of the object that was looked at, but its type where that is to stay: the
     /// API lets nobody take a type out.
     pub async fn give_up(

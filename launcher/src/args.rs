@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use crate::cleanup::Cleanup;
 
-/// What `--version` prints.
-pub const VERSION: &str = concat!("keyward-launcher ", env!("CARGO_PKG_VERSION"), "\n");
+/// What `--version` says: the package's version, or what the build was told, which names the commit too.
+pub const VERSION: &str = match option_env!("KEYWARD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
 
 /// What `--help` prints.
 pub const HELP: &str = "\

@@ -61,7 +61,7 @@ pub fn run() -> ExitCode {
 fn act() -> Result<(), Failure> {
     match args::parse(std::env::args_os().skip(1))? {
         Action::Help => print(args::HELP),
-        Action::Version => print(args::VERSION),
+        Action::Version => print(&format!("keyward-launcher {}\n", args::VERSION)),
         Action::Install { directory, containers } if containers.is_empty() => Ok(install::install(&directory)?),
         Action::Install { directory, containers } => Ok(install::install_for(&directory, &containers)?),
         Action::Exec(launch) => match self::launch(&launch, Environment::new(std::env::vars_os()))? {},

@@ -1,11 +1,25 @@
-//! A Kubernetes API server that plays a part: lists, watches, reviews, reads by name and status patches, over HTTP on a
+//! A Kubernetes API server that plays a part: reads, lists, watches and writes of a few kinds, and reviews, over HTTP on a
 //! port of its own. Tests put objects in, script reviews, take it down, and read what it was asked.
 //!
 //! It knows no schema and no rights: what a real one refuses is tested against a real one.
+//!
+//! | room | does |
+//! |---|---|
+//! | `resource` | the kinds of objects there are, and which of them a path means |
+//! | `routes` | requests in, answers out |
+//! | `watches` | lines of what happens |
+//! | `store` | the objects, and what happened to them |
+//! | `patch`, `selector`, `shape` | what a patch makes of an object, which objects are meant, answers: pure |
+//! | `reviews` | reviews by script |
 
+mod patch;
+mod resource;
 mod reviews;
 mod routes;
+mod selector;
+mod shape;
 mod store;
+mod watches;
 
 use std::{
     collections::HashSet,
@@ -17,11 +31,11 @@ use std::{
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use self::{reviews::Reviews, store::Store};
 pub use self::{
+    resource::{Resource, SECRETS, VAULTS},
     reviews::{AccessReview, TokenStatus},
-    store::{Resource, SECRETS, VAULTS},
 };
+use self::{reviews::Reviews, store::Store};
 
 /// The server. Dropping it ends it.
 pub struct ApiServer {
@@ -56,7 +70,7 @@ struct State {
 /// A request as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// `GET`, `POST`, `PATCH`
+    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`
     pub method: String,
     /// Path and query.
     pub uri: String,
@@ -125,15 +139,27 @@ impl ApiServer {
         }
     }
 
-    /// Deletes an object.
+    /// Changes an object, and nobody writes in between; true if it is there.
+    pub fn edit(&self, resource: Resource, namespace: &str, name: &str, edit: impl FnOnce(&mut Value)) -> bool {
+        self.shared.change(|state| {
+            let Some(mut object) = state.store.get(resource, namespace, name) else { return false };
+            edit(&mut object);
+            state.store.put(resource, object);
+            true
+        })
+    }
+
+    /// Deletes an object, if it is there.
     pub fn delete(&self, resource: Resource, namespace: &str, name: &str) {
-        self.shared.change(|state| state.store.delete(resource, namespace, name));
+        let key = (resource, namespace.to_owned(), name.to_owned());
+        let _ = self.shared.change(|state| state.store.delete(&key, &Value::Null));
     }
 
     /// Deletes an object, and no watch is ever told: what happened is forgotten, and every watch must begin anew.
     pub fn delete_unheard(&self, resource: Resource, namespace: &str, name: &str) {
+        let key = (resource, namespace.to_owned(), name.to_owned());
         self.shared.change(|state| {
-            state.store.delete(resource, namespace, name);
+            let _ = state.store.delete(&key, &Value::Null);
             state.store.forget();
             state.watches += 1;
         });

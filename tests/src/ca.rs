@@ -27,6 +27,14 @@ pub enum CaError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The directory cannot be read.
+    #[error("cannot read {path}: {source}; the directory is to hold tls.crt, tls.key and ca.crt")]
+    Read {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }
 
 /// A self-signed authority; its key lives in memory only.
@@ -96,6 +104,15 @@ impl TestCa {
 }
 
 impl Issued {
+    /// Reads what [`Self::write_dir`] writes.
+    pub fn read_dir(dir: &Path) -> Result<Self, CaError> {
+        let read = |name| {
+            let path = dir.join(name);
+            fs::read_to_string(&path).map_err(|source| CaError::Read { path: path.display().to_string(), source })
+        };
+        Ok(Self { cert_pem: read("tls.crt")?, key_pem: read("tls.key")?, ca_pem: read("ca.crt")? })
+    }
+
     /// Writes `tls.crt`, `tls.key` and `ca.crt`, the layout of a Kubernetes TLS Secret.
     pub fn write_dir(&self, dir: &Path) -> Result<(), CaError> {
         let failed = |path: &Path, source| CaError::Write { path: path.display().to_string(), source };

@@ -13,5 +13,6 @@ pub mod programs;
 pub mod quickstart;
 pub mod registry;
 pub mod resilience;
+pub mod rotation;
 pub mod stand;
 pub mod vault;

@@ -69,6 +69,7 @@ mod lock;
 mod material;
 mod names;
 mod objects;
+mod own_certificate;
 mod pages;
 mod policy;
 mod route;

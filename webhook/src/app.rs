@@ -43,8 +43,10 @@ const LIMITS: Limits = Limits { max_connections: 1_024, max_per_peer: 512, hands
 /// their part. Those who do not know yet that this replica goes are served for as long as Services need to tell.
 const TIMES: Times =
     Times { idle: Duration::from_secs(120), age: Duration::from_secs(600), linger: Duration::from_secs(3) };
-/// The kubelet takes a minute or more to bring a new certificate; looking is cheap.
-const RELOAD_EVERY: Duration = Duration::from_secs(10);
+/// Three small files, read and compared: so cheap that a certificate is used as soon as the kubelet has brought it.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
+/// How often the file with the log level is looked at.
+const LOG_LEVEL_EVERY: Duration = Duration::from_secs(10);
 
 /// What decides is made of these.
 struct Parts {
@@ -146,11 +148,11 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
 
     let router = server::router(admit, server::Limits::within(review), metrics);
     tasks.spawn("webhook", http1::serve(connections, router, TIMES, tasks.drain()));
-    tasks.spawn("certificate reload", tls.watch(RELOAD_EVERY, tasks.drain()));
-    tasks.spawn("client certificate reload", connection.watch(client_waits, RELOAD_EVERY, tasks.drain()));
+    tasks.spawn("certificate reload", tls.watch(CERTIFICATES_EVERY, tasks.drain()));
+    tasks.spawn("client certificate reload", connection.watch(client_waits, CERTIFICATES_EVERY, tasks.drain()));
     tasks.spawn("broker's address", address.run(address::LOOK_EVERY, tasks.drain()));
     if let Some(file) = args.log.log_level_file {
-        tasks.spawn("log level", log.watch(file, RELOAD_EVERY, tasks.drain()));
+        tasks.spawn("log level", log.watch(file, LOG_LEVEL_EVERY, tasks.drain()));
     }
     let drain = tasks.drain();
     tasks.spawn("readiness", async move {

@@ -12,7 +12,7 @@ use keyward_webhook::{
 async fn main() -> ExitCode {
     // The first provider wins; there is no other in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Command::Serve(args) = cli::parse::<Cli>("serve").command;
+    let Command::Serve(args) = cli::parse::<Cli>("serve", keyward_kit::version!()).command;
     match serve(*args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

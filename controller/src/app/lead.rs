@@ -1,6 +1,6 @@
 //! Working while this replica leads, and only then.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use keyward_kit::tasks::{TaskError, Tasks};
@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    authority::{Authority, Looks},
+    authority::{self, Authority, Looks},
     broker::Connection,
+    certificates::{Certificates, Outlets, Settings},
     desired::Propagation,
     managed::Managed,
     metrics::Metrics,
@@ -38,8 +39,12 @@ pub(super) struct Lead {
     pub(super) scope: Scope,
     /// `None` where workloads are not restarted.
     pub(super) restart_window: Option<Duration>,
-    /// Where `ca.crt` is and what became of it; `None` where it is not published.
-    pub(super) authority: Option<(PathBuf, Looks)>,
+    /// Where the authority comes from and what became of it; `None` where it is not published.
+    pub(super) authority: Option<(authority::Source, Looks)>,
+    /// Keyward's own namespace.
+    pub(super) own: String,
+    /// What is issued; `None` where somebody else does.
+    pub(super) issuing: Option<(Settings, Outlets)>,
     pub(super) identity: String,
     pub(super) drain: Duration,
     pub(super) lease_duration: Duration,
@@ -111,19 +116,39 @@ impl Lead {
         self.leading.store(Some(Arc::clone(&context)));
         let mut tasks = Tasks::new();
         Work::new(Arc::clone(&context), writer, self.selector.clone()).spawn(&mut tasks, &self.watch);
-        if let Some((directory, looks)) = &self.authority {
-            let authority = Authority {
-                client: self.client.clone(),
-                objects: context.objects.clone(),
-                recorder: context.recorder.clone(),
-                directory: directory.clone(),
-                looks: looks.clone(),
-            };
-            authority.spawn(&mut tasks);
-        }
+        self.spawn_certificates(&context, &mut tasks);
         if let Some(window) = self.restart_window {
             Restarter::new(context, window, touched).spawn(&mut tasks);
         }
         tasks
+    }
+
+    /// Issuing them, and publishing whom to trust.
+    fn spawn_certificates(&self, context: &Context, tasks: &mut Tasks) {
+        if let Some((settings, outlets)) = &self.issuing {
+            let certificates = Certificates {
+                client: self.client.clone(),
+                objects: context.objects.clone(),
+                recorder: context.recorder.clone(),
+                metrics: Arc::clone(&self.metrics),
+                settings: settings.clone(),
+                outlets: outlets.clone(),
+                looks: self.authority.as_ref().map(|(_, looks)| looks.clone()),
+            };
+            certificates.spawn(tasks);
+        }
+        if let Some((source, looks)) = &self.authority {
+            let authority = Authority {
+                client: self.client.clone(),
+                objects: context.objects.clone(),
+                recorder: context.recorder.clone(),
+                source: source.clone(),
+                own: self.own.clone(),
+                scope: self.scope.clone(),
+                refusals: context.refusals.clone(),
+                looks: looks.clone(),
+            };
+            authority.spawn(tasks);
+        }
     }
 }

@@ -14,11 +14,11 @@ const LINE: usize = 64;
 
 /// Certificates in PEM. Clones share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bundle(Arc<str>);
+pub struct Bundle(Arc<str>);
 
 /// Why there is nothing to publish.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BundleError {
+pub(crate) enum BundleError {
     /// The directory.
     #[error("--tls-dir: {0}")]
     Files(#[from] TlsError),
@@ -32,11 +32,22 @@ pub(super) enum BundleError {
 
 impl Bundle {
     /// Of a file's content. What else is in it, a key by mistake, is never published.
-    pub(super) fn parse(content: &[u8]) -> Result<Self, BundleError> {
+    pub(crate) fn parse(content: &[u8]) -> Result<Self, BundleError> {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
+        let certificates = certificates.map_err(|_| BundleError::Pem)?;
+        if certificates.is_empty() {
+            Err(BundleError::Empty)
+        } else {
+            Ok(Self::of(certificates.iter().map(AsRef::as_ref)))
+        }
+    }
+
+    /// Of certificates (DER).
+    pub(crate) fn of<'a>(certificates: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut text = String::new();
-        for certificate in CertificateDer::pem_slice_iter(content) {
+        for certificate in certificates {
             text.push_str("-----BEGIN CERTIFICATE-----\n");
-            let encoded = STANDARD.encode(certificate.map_err(|_| BundleError::Pem)?);
+            let encoded = STANDARD.encode(certificate);
             for start in (0..encoded.len()).step_by(LINE) {
                 // Base64 is ASCII: every place is between two characters.
                 let line = &encoded[start..encoded.len().min(start + LINE)];
@@ -45,11 +56,11 @@ impl Bundle {
             }
             text.push_str("-----END CERTIFICATE-----\n");
         }
-        if text.is_empty() { Err(BundleError::Empty) } else { Ok(Self(text.into())) }
+        Self(text.into())
     }
 
     /// The text.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -6,6 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
+
+use super::bundle::Bundle;
 use crate::backoff::{self, Cause};
 
 /// Writes in a row that need not wait. Who always finds it changed again fights with somebody.
@@ -48,17 +51,32 @@ struct Look {
     not_before: Option<Instant>,
     /// What was said last.
     told: Option<String>,
+    /// What it holds, as far as we know.
+    holds: Option<Bundle>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    looks: HashMap<String, Look>,
+    /// Whether all there are have been told of.
+    listed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    known: Mutex<Known>,
+    moved: Notify,
 }
 
 /// All of them. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Looks(Arc<Mutex<HashMap<String, Look>>>);
+pub struct Looks(Arc<Inner>);
 
 impl Looks {
     /// How many namespaces are in each state.
     pub fn counts(&self) -> BTreeMap<State, usize> {
         let mut counts = BTreeMap::from(State::ALL.map(|state| (state, 0)));
-        for look in self.lock().values() {
+        for look in self.lock().looks.values() {
             *counts.entry(look.state).or_default() += 1;
         }
         counts
@@ -66,18 +84,19 @@ impl Looks {
 
     /// How long `namespace` is still to be left alone.
     pub(super) fn pause(&self, namespace: &str, now: Instant) -> Option<Duration> {
-        let not_before = self.lock().get(namespace)?.not_before?;
+        let not_before = self.lock().looks.get(namespace)?.not_before?;
         not_before.checked_duration_since(now).filter(|pause| !pause.is_zero())
     }
 
     /// It is labelled.
     pub(super) fn meet(&self, namespace: &str) {
-        self.lock().entry(namespace.to_owned()).or_default();
+        self.lock().looks.entry(namespace.to_owned()).or_default();
     }
 
     /// It was found as it should be.
-    pub(super) fn kept(&self, namespace: &str) {
-        self.update(namespace, |look| *look = Look { state: State::Published, ..Look::default() });
+    pub(super) fn kept(&self, namespace: &str, bundle: &Bundle) {
+        let holds = Some(bundle.clone());
+        self.update(namespace, |look| *look = Look { state: State::Published, holds, ..Look::default() });
     }
 
     /// Something has to happen first.
@@ -86,13 +105,14 @@ impl Looks {
     }
 
     /// It was written. Who does nothing else is slowed down.
-    pub(super) fn wrote(&self, namespace: &str, now: Instant, chance: f64) {
+    pub(super) fn wrote(&self, namespace: &str, bundle: &Bundle, now: Instant, chance: f64) {
+        let holds = Some(bundle.clone());
         self.update(namespace, |look| {
             let unsettled = look.unsettled.saturating_add(1);
             let wait = (unsettled >= UNHURRIED)
                 .then(|| backoff::wait(unsettled - UNHURRIED + 1, Cause::Passing, None, chance));
             let not_before = wait.map(|wait| now + wait);
-            *look = Look { state: State::Published, unsettled, not_before, told: None };
+            *look = Look { state: State::Published, unsettled, not_before, told: None, holds };
         });
     }
 
@@ -118,33 +138,62 @@ impl Looks {
             let unsettled = look.unsettled.saturating_add(1);
             let wait = backoff::wait(unsettled, cause, None, chance);
             let is_new = look.told.as_deref() != Some(why);
-            *look = Look { state: State::Failing, unsettled, not_before: Some(now + wait), told: Some(why.to_owned()) };
+            let (not_before, told) = (Some(now + wait), Some(why.to_owned()));
+            *look = Look { state: State::Failing, unsettled, not_before, told, holds: None };
             (wait, is_new)
         })
     }
 
-    /// It is gone, or not labelled any more.
+    /// It is gone, on its way out, or not labelled any more.
     pub(super) fn forget(&self, namespace: &str) {
-        self.lock().remove(namespace);
+        self.lock().looks.remove(namespace);
+        self.0.moved.notify_one();
     }
 
     /// Forgets all others: these are all there are.
     pub(super) fn retain(&self, namespaces: &HashSet<String>) {
-        self.lock().retain(|namespace, _| namespaces.contains(namespace));
+        let mut known = self.lock();
+        known.looks.retain(|namespace, _| namespaces.contains(namespace));
+        for namespace in namespaces {
+            known.looks.entry(namespace.clone()).or_default();
+        }
+        known.listed = true;
+        drop(known);
+        self.0.moved.notify_one();
     }
 
     /// Forgets all.
     pub(super) fn clear(&self) {
-        self.lock().clear();
+        *self.lock() = Known::default();
+    }
+
+    /// Whether every namespace holds `bundle`. What is somebody else's is not waited for: it has been told of.
+    pub(crate) fn all_hold(&self, bundle: &Bundle) -> bool {
+        let known = self.lock();
+        let holds = |look: &Look| match look.state {
+            State::Published => look.holds.as_ref() == Some(bundle),
+            State::Foreign => true,
+            State::Waiting | State::Failing => false,
+        };
+        known.listed && known.looks.values().all(holds)
+    }
+
+    /// Returns once every namespace holds `bundle`. One may wait at a time.
+    pub(crate) async fn until_all_hold(&self, bundle: &Bundle) {
+        while !self.all_hold(bundle) {
+            self.0.moved.notified().await;
+        }
     }
 
     /// Nothing is remembered of who was forgotten meanwhile.
     fn update<T: Default>(&self, namespace: &str, update: impl FnOnce(&mut Look) -> T) -> T {
-        self.lock().get_mut(namespace).map(update).unwrap_or_default()
+        let updated = self.lock().looks.get_mut(namespace).map(update).unwrap_or_default();
+        self.0.moved.notify_one();
+        updated
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Look>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,6 +205,11 @@ mod tests {
         let looks = Looks::default();
         looks.meet("shop");
         looks
+    }
+
+    fn bundle(content: &str) -> Bundle {
+        let text = format!("-----BEGIN CERTIFICATE-----\n{content}\n-----END CERTIFICATE-----\n");
+        Bundle::parse(text.as_bytes()).unwrap()
     }
 
     fn state(looks: &Looks) -> State {
@@ -172,7 +226,7 @@ mod tests {
         assert_eq!(looks.pause("shop", now), Some(Duration::from_secs(2)));
         assert_eq!(looks.pause("shop", now + Duration::from_secs(2)), None);
         assert_eq!(state(&looks), State::Failing);
-        looks.kept("shop");
+        looks.kept("shop", &bundle("AAAA"));
         assert_eq!((state(&looks), looks.pause("shop", now)), (State::Published, None));
         assert_eq!(fail("down"), (Duration::from_millis(500), true));
     }
@@ -182,14 +236,14 @@ mod tests {
         let (looks, now) = (met(), Instant::now());
         let pauses: Vec<_> = (0..5)
             .map(|_| {
-                looks.wrote("shop", now, 0.5);
+                looks.wrote("shop", &bundle("AAAA"), now, 0.5);
                 looks.pause("shop", now).unwrap_or_default().as_millis()
             })
             .collect();
         assert_eq!(pauses, [0, 0, 500, 1_000, 2_000]);
         for _ in 0..5 {
-            looks.kept("shop");
-            looks.wrote("shop", now, 0.5);
+            looks.kept("shop", &bundle("AAAA"));
+            looks.wrote("shop", &bundle("AAAA"), now, 0.5);
             assert_eq!(looks.pause("shop", now), None);
         }
     }
@@ -209,9 +263,35 @@ mod tests {
         let looks = met();
         looks.meet("bank");
         looks.retain(&HashSet::from(["bank".to_owned()]));
-        looks.kept("shop");
+        looks.kept("shop", &bundle("AAAA"));
         assert_eq!(looks.counts().values().sum::<usize>(), 1);
         looks.forget("bank");
         assert_eq!(looks.counts().values().sum::<usize>(), 0);
+    }
+
+    #[test]
+    fn all_hold_it_when_all_are_known_and_each_does_or_is_somebody_elses() {
+        let (looks, now) = (Looks::default(), Instant::now());
+        let (one, two) = (bundle("AAAA"), bundle("BBBB"));
+        assert!(!looks.all_hold(&one));
+        looks.retain(&HashSet::from(["shop".to_owned(), "bank".to_owned()]));
+        looks.kept("shop", &one);
+        assert!(!looks.all_hold(&one));
+        looks.foreign("bank", "theirs");
+        assert!(looks.all_hold(&one) && !looks.all_hold(&two));
+        looks.wrote("shop", &two, now, 0.5);
+        assert!(looks.all_hold(&two));
+        for wait in [Looks::meet, Looks::waits] {
+            looks.meet("new");
+            wait(&looks, "new");
+            assert!(!looks.all_hold(&two));
+            // One on its way out.
+            looks.forget("new");
+            assert!(looks.all_hold(&two));
+        }
+        looks.failed("shop", Cause::Passing, "down", now, 0.5);
+        assert!(!looks.all_hold(&two));
+        looks.clear();
+        assert!(!looks.all_hold(&two));
     }
 }

@@ -35,6 +35,11 @@ fn config_map(namespace: &str, data: &Value) -> Value {
 impl World {
     /// With nothing to publish yet.
     async fn start() -> Self {
+        Self::of(Scope::All).await
+    }
+
+    /// The same of some namespaces.
+    async fn of(scope: Scope) -> Self {
         let api = ApiServer::start().await.unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::try_from(Config::new(api.url().parse().unwrap())).unwrap();
@@ -43,7 +48,10 @@ impl World {
         let authority = Authority {
             objects: Objects::new(client.clone(), metrics),
             recorder: Recorder::new(client.clone(), Reporter { controller: CONTROLLER.to_owned(), instance: None }),
-            directory: PathBuf::new(),
+            source: Source::Directory(PathBuf::new()),
+            own: "keyward".to_owned(),
+            scope,
+            refusals: Refusals::default(),
             looks: looks.clone(),
             client,
         };
@@ -197,4 +205,59 @@ async fn an_api_server_that_was_away_is_asked_again() {
     world.asked("GET", &path_in("shop"), gets + 1).await;
     world.api.up();
     world.holds("shop", &bundle("BBBB")).await;
+}
+
+#[tokio::test]
+async fn our_own_namespace_has_it_whatever_its_label() {
+    let world = World::published("AAAA", &["shop"]).await;
+    world.holds("keyward", &bundle("AAAA")).await;
+    world.api.put(Resource::NAMESPACES, namespace("keyward"));
+    world.api.delete(Resource::NAMESPACES, "", "keyward");
+    // Told after the loss of the label.
+    world.api.put(Resource::NAMESPACES, namespace("last"));
+    world.holds("last", &bundle("AAAA")).await;
+    world.publish(&bundle("BBBB")).await;
+    world.holds("keyward", &bundle("BBBB")).await;
+    world.api.delete_unheard(CONFIG_MAPS, "keyward", NAME);
+    world.holds("keyward", &bundle("BBBB")).await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_all_hears_of_the_last_and_waits_for_none_that_is_not_ours() {
+    let world = World::published("AAAA", &["shop"]).await;
+    world.api.put(CONFIG_MAPS, config_map("bank", &json!({KEY: "theirs"})));
+    let mut ending = namespace("ending");
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    world.api.put(Resource::NAMESPACES, ending);
+    world.api.put(Resource::NAMESPACES, namespace("bank"));
+    world.looks.until_all_hold(&bundle("AAAA")).await;
+    assert!(!world.looks.all_hold(&bundle("BBBB")));
+    world.publish(&bundle("BBBB")).await;
+    world.looks.until_all_hold(&bundle("BBBB")).await;
+    let held = world.api.get(CONFIG_MAPS, "shop", NAME).unwrap();
+    assert_eq!(held["data"][KEY], bundle("BBBB").as_str());
+}
+
+#[tokio::test]
+async fn of_listed_namespaces_each_is_watched_by_its_name_and_no_other_has_it() {
+    let world = World::of(Scope::Only(["shop", "bank"].map(str::to_owned).into())).await;
+    for name in ["shop", "bank", "other"] {
+        world.api.put(Resource::NAMESPACES, namespace(name));
+    }
+    world.publish(&bundle("AAAA")).await;
+    for name in ["shop", "bank", "keyward"] {
+        world.holds(name, &bundle("AAAA")).await;
+    }
+    world.looks.until_all_hold(&bundle("AAAA")).await;
+    world.api.delete(CONFIG_MAPS, "bank", NAME);
+    world.holds("bank", &bundle("AAAA")).await;
+    assert_eq!(world.api.get(CONFIG_MAPS, "other", NAME), None);
+    let lists: Vec<_> = world.api.requests().into_iter().filter(|asked| asked.uri.contains("limit=")).collect();
+    let namespaces = lists.iter().filter(|asked| asked.uri.starts_with("/api/v1/namespaces?"));
+    assert!(namespaces.clone().all(|asked| asked.uri.contains("fieldSelector=metadata.name%3D")));
+    assert_eq!(namespaces.count(), 2);
+    assert!(lists.iter().all(|asked| !asked.uri.starts_with("/api/v1/configmaps?")), "{lists:?}");
+    for place in ["shop", "bank", "keyward"] {
+        assert!(lists.iter().any(|asked| asked.uri.starts_with(&format!("/api/v1/namespaces/{place}/configmaps?"))));
+    }
 }

@@ -1,12 +1,12 @@
 //! The way to the broker, for `Sync`.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 pub use keyward_kit::tls::channel::ConnectionError;
-use keyward_kit::{ready::Guard, tls::channel};
+use keyward_kit::{
+    ready::Guard,
+    tls::{channel, client::Source},
+};
 use keyward_proto::{MAX_REPLY_BYTES, v1::sync_client::SyncClient};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -23,9 +23,9 @@ const MAX_MESSAGE: usize = MAX_REPLY_BYTES + 64 * 1024;
 pub struct Connection(channel::Connection);
 
 impl Connection {
-    /// Reads the directory. Files that are missing may come later; those that are there must be usable.
-    pub fn new(broker: &Url, directory: PathBuf) -> Result<Self, ConnectionError> {
-        channel::Connection::new(broker.as_str(), directory).map(Self)
+    /// Reads a directory, or takes what is made here. What is missing may come later; what is there must be usable.
+    pub fn new(broker: &Url, source: impl Into<Source>) -> Result<Self, ConnectionError> {
+        channel::Connection::new(broker.as_str(), source).map(Self)
     }
 
     /// Whether there are certificates to connect with.
@@ -47,7 +47,7 @@ impl Connection {
         SyncClient::new(self.0.channel()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    /// Looks at the directory until `shutdown`: a task. `waiting` is dropped once there are certificates.
+    /// Looks for others until `shutdown`: a task. `waiting` is dropped once there are certificates.
     pub async fn watch_certificates(
         self,
         waiting: Option<Guard>,

@@ -13,17 +13,27 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use crate::{authority::Looks, broker::Connection, queue::BrokerWatch, reconcile::Context, status::Status};
+use crate::{
+    authority::Looks,
+    broker::Connection,
+    certificates::{Outlets, Phase},
+    queue::BrokerWatch,
+    reconcile::Context,
+    status::Status,
+};
 
 /// Every gauge, as it is exported.
 #[cfg(test)]
-pub(super) const NAMES: [&str; 7] = [
+pub(super) const NAMES: [&str; 10] = [
     "keyward_leader",
     "keyward_secrets",
     "keyward_managed_objects",
     "keyward_refused_watches",
     "keyward_authority_config_maps",
     "keyward_broker_watch_open",
+    "keyward_authority_phase",
+    "keyward_authority_expiry_timestamp_seconds",
+    "keyward_issued_certificate_expiry_timestamp_seconds",
     "keyward_certificate_expiry_timestamp_seconds",
 ];
 
@@ -38,6 +48,8 @@ pub struct State {
     pub broker: Connection,
     /// What becomes of the authority, where it is published.
     pub authority: Option<Looks>,
+    /// What is issued here, where that is.
+    pub issuing: Option<Outlets>,
 }
 
 impl fmt::Debug for State {
@@ -83,11 +95,25 @@ impl Collector for State {
                     .into_iter()
                     .map(|(state, number)| (Some(("state", state.as_str())), count(number)))
                     .collect();
-                let help = "ConfigMaps keyward-ca of namespaces labelled for injection, by what became of them";
+                let help = "ConfigMaps keyward-ca of labelled namespaces and Keyward's own, by what became of them";
                 gauge("authority_config_maps", help, &samples)?;
             }
             let open = flag(self.watch.is_open());
             gauge("broker_watch_open", "Whether the broker is heard: 1 for yes", &[(None, open)])?;
+            if let Some(shown) = self.issuing.as_ref().and_then(Outlets::shown) {
+                let phases = Phase::ALL.map(|phase| (Some(("phase", phase.as_str())), flag(phase == shown.phase)));
+                gauge("authority_phase", "Where the rotation of the certificate authority is: 1 for here", &phases)?;
+                let slots: Vec<_> =
+                    shown.authorities.iter().map(|(slot, end)| (Some(("slot", *slot)), seconds(*end))).collect();
+                gauge("authority_expiry_timestamp_seconds", "When each slot's certificate authority ends", &slots)?;
+                let leaves: Vec<_> = shown
+                    .leaves
+                    .iter()
+                    .map(|(leaf, end)| (Some(("certificate", leaf.as_str())), seconds(*end)))
+                    .collect();
+                let help = "When each certificate that is issued here ends";
+                gauge("issued_certificate_expiry_timestamp_seconds", help, &leaves)?;
+            }
         }
         if let Some(expiry) = self.broker.expiry() {
             let help = "When the certificate that is shown to the broker ends";

@@ -109,7 +109,7 @@ fn the_command_line_is_refused_or_explained() {
     launcher(&["exec"]).failed(64, &["command is missing"]);
     launcher(&[]).failed(64, &["--help"]);
     launcher(&["exec", "--cleanup", "soon", "--", "true"]).failed(64, &["\"soon\""]);
-    launcher(&["--version"]).printed(&format!("keyward-launcher {}\n", env!("CARGO_PKG_VERSION")));
+    launcher(&["--version"]).printed(&format!("keyward-launcher {}\n", keyward_launcher::args::VERSION));
     let help = launcher(&["--help"]);
     assert!(help.status.success() && help.stdout.contains("Exit codes"));
 }

@@ -1,5 +1,5 @@
-//! Both kinds as the API server wants them, and as the templates of `charts/keyward-crds`. For the generator `crdgen` and for
-//! tests; programs that run need none of it.
+//! Both kinds as the API server wants them, and as the charts hold them. For the generator `crdgen` and for tests; programs
+//! that run need none of it.
 
 mod columns;
 mod structural;
@@ -11,7 +11,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::core::CustomResourceExt;
 
 use self::columns::Column;
-pub use self::template::{Template, templates};
+pub use self::template::{ChartFile, chart_files};
 use crate::{AzureKeyVault, AzureKeyVaultSecret, akvs};
 
 /// Why a definition cannot be made: a fault of this crate.

@@ -9,11 +9,24 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 
-/// Parses the process's own arguments; without a subcommand they are `default`'s. On bad input, and for `--help`, it
-/// prints and ends the process as clap does.
-pub fn parse<P: Parser>(default: &str) -> P {
-    let arguments = with_default(&P::command(), default, std::env::args_os().collect());
-    try_parse(arguments, |name| std::env::var_os(name)).unwrap_or_else(|error| error.exit())
+/// What `--version` says: the package's version, or what the build was told in `KEYWARD_VERSION`, which names the commit
+/// too. Asked where it is written, so that a build that is told so compiles only that anew.
+#[macro_export]
+macro_rules! version {
+    () => {
+        match option_env!("KEYWARD_VERSION") {
+            Some(version) => version,
+            None => env!("CARGO_PKG_VERSION"),
+        }
+    };
+}
+
+/// Parses the process's own arguments; without a subcommand they are `default`'s. On bad input, and for `--help` and
+/// `--version`, it prints and ends the process as clap does.
+pub fn parse<P: Parser>(default: &str, version: &'static str) -> P {
+    let command = P::command().version(version);
+    let arguments = with_default(&command, default, std::env::args_os().collect());
+    try_parse(command, arguments, |name| std::env::var_os(name)).unwrap_or_else(|error| error.exit())
 }
 
 /// Puts the subcommand `default` in front of arguments that begin with none, nor with a flag of `command` itself.
@@ -28,13 +41,14 @@ fn with_default(command: &clap::Command, default: &str, mut arguments: Vec<OsStr
 }
 
 /// [`parse`] without the process: `variable` looks an environment variable up, for the error's text only.
-pub fn try_parse<P: Parser>(
-    arguments: impl IntoIterator<Item = OsString>,
+fn try_parse<P: Parser>(
+    command: clap::Command,
+    arguments: Vec<OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<P, clap::Error> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
     let chosen = arguments.get(1).cloned().unwrap_or_default();
-    P::try_parse_from(arguments).map_err(|error| {
+    let parsed = command.try_get_matches_from(arguments).and_then(|matches| P::from_arg_matches(&matches));
+    parsed.map_err(|error| {
         let command = P::command();
         // Two subcommands may have a flag of one name and a variable each.
         let command = chosen.to_str().and_then(|name| command.find_subcommand(name)).unwrap_or(&command);
@@ -89,9 +103,13 @@ mod tests {
         count: u32,
     }
 
+    fn parsed<P: Parser>(arguments: &[&str], variable: Option<&str>) -> Result<P, clap::Error> {
+        let arguments = arguments.iter().map(OsString::from).collect();
+        try_parse(P::command().version("1.2.3 (abc1234)"), arguments, |_| variable.map(OsString::from))
+    }
+
     fn error(variable: Option<&str>) -> String {
-        let arguments = ["test", "--count", "many"].map(OsString::from);
-        try_parse::<Cli>(arguments, |_| variable.map(OsString::from)).unwrap_err().to_string()
+        parsed::<Cli>(&["test", "--count", "many"], variable).unwrap_err().to_string()
     }
 
     #[derive(Debug, Parser)]
@@ -109,7 +127,7 @@ mod tests {
     #[test]
     fn a_missing_flag_is_named_with_the_variable_of_its_own_subcommand() {
         for (name, variable) in [("serve", "KEYWARD_TEST_SERVED"), ("ask", "KEYWARD_TEST_ASKED")] {
-            let error = try_parse::<Commands>(["test", name].map(OsString::from), |_| None).unwrap_err().to_string();
+            let error = parsed::<Commands>(&["test", name], None).unwrap_err().to_string();
             assert!(error.contains(variable), "{name}: {error}");
         }
     }
@@ -133,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_variable() {
-        let error = try_parse::<Cli>(["test"].map(OsString::from), |_| None).unwrap_err().to_string();
+        let error = parsed::<Cli>(&["test"], None).unwrap_err().to_string();
         assert!(error.contains("--count <COUNT> (or environment variable KEYWARD_TEST_COUNT)"), "{error}");
     }
 
@@ -158,7 +176,14 @@ mod tests {
 
     #[test]
     fn good_arguments_are_parsed() {
-        let cli: Cli = try_parse(["test", "--count", "3"].map(OsString::from), |_| None).unwrap();
+        let cli: Cli = parsed(&["test", "--count", "3"], None).unwrap();
         assert_eq!(cli.count, 3);
+    }
+
+    #[test]
+    fn the_version_is_the_one_given() {
+        let said = parsed::<Cli>(&["test", "--version"], None).unwrap_err();
+        assert_eq!(said.kind(), clap::error::ErrorKind::DisplayVersion);
+        assert!(said.to_string().ends_with(" 1.2.3 (abc1234)\n"), "{said}");
     }
 }

@@ -1,10 +1,12 @@
 //! The command line: that of any Rust test, and what to do with the cluster.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 use keyward_tests::programs::{Programs, ProgramsError};
 use libtest_mimic::Arguments;
 
-use crate::stand::Built;
+use crate::{cluster::repository, stand::Built};
 
 /// The end-to-end suite on a real API server.
 #[derive(Clone, Debug, Parser)]
@@ -22,6 +24,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "bench_sync")]
     pub bench_start: bool,
 
+    /// Install the charts with their images on a cluster of its own instead: what `cargo e2e-install` does
+    #[arg(long, conflicts_with_all = ["bench_sync", "bench_start"])]
+    pub installation: bool,
+
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
     pub tests: Arguments,
@@ -31,6 +37,11 @@ impl Args {
     /// Whether something is to be measured, and nothing tested.
     pub fn measures(&self) -> bool {
         self.bench_sync || self.bench_start
+    }
+
+    /// Where the cluster and the logs are kept. The two suites run side by side.
+    pub fn work_directory(&self) -> PathBuf {
+        repository().join(if self.installation { "target/e2e-install" } else { "target/e2e" })
     }
 
     /// The workspace's programs, as tests or a measurement need them.
@@ -43,11 +54,11 @@ impl Args {
     }
 }
 
-/// Those of this process. `cargo e2e -- NAME` and `cargo e2e NAME` mean the same: the alias ends with `--` itself.
+/// Those of this process. `cargo e2e -- NAME` and `cargo e2e NAME` mean the same: the aliases have a `--` themselves.
 pub fn of_process() -> Args {
     let mut words: Vec<_> = std::env::args_os().collect();
-    if words.get(1).is_some_and(|word| word == "--") {
-        words.remove(1);
+    if let Some(place) = words.iter().position(|word| word == "--") {
+        words.remove(place);
     }
     Args::parse_from(words)
 }

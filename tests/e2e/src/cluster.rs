@@ -39,9 +39,9 @@ pub enum ClusterError {
 }
 
 impl Cluster {
-    /// The suite's own: `target/e2e/cluster`.
-    pub fn of_suite() -> Self {
-        Self { script: repository().join("tests/cluster/cluster"), state: work_directory().join("cluster") }
+    /// The one that keeps its files in `directory/cluster`.
+    pub fn below(directory: &Path) -> Self {
+        Self { script: repository().join("tests/cluster/cluster"), state: directory.join("cluster") }
     }
 
     /// Whether this process runs in the namespaces of one.
@@ -110,9 +110,4 @@ impl Cluster {
 /// The clone that this was built from.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned).unwrap_or_default()
-}
-
-/// Where the suite keeps its cluster and its logs.
-pub fn work_directory() -> PathBuf {
-    repository().join("target/e2e")
 }

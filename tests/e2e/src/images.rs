@@ -109,6 +109,18 @@ pub async fn push(cluster: &Cluster) -> anyhow::Result<Pushed> {
     Ok(Pushed { launcher: pushed.into_iter().next().context("no image was pushed")? })
 }
 
+/// Pushes [`ENTRYPOINT`] and [`MUSL`] alone.
+pub async fn push_applications(cluster: &Cluster) -> anyhow::Result<()> {
+    let programs = Programs::of_pods()?;
+    let scratch = Folder::new()?;
+    scratch.copy("keyward-probe", programs.path("keyward-probe")?, PROGRAM)?;
+    let musl = with_libc(&programs, Libc::Musl)?;
+    let entrypoint = Image { reference: ENTRYPOINT, folder: &scratch, settings: &["--entrypoint", "/keyward-probe"] };
+    let musl = Image { reference: MUSL, folder: &musl, settings: &["--cmd", "/bin/sh"] };
+    try_join_all([push_one(cluster, entrypoint), push_one(cluster, musl)]).await?;
+    Ok(())
+}
+
 /// Its reference, with its digest.
 async fn push_one(cluster: &Cluster, image: Image<'_>) -> anyhow::Result<String> {
     let root = image.folder.path().to_str().context("a folder's name")?;
@@ -116,8 +128,8 @@ async fn push_one(cluster: &Cluster, image: Image<'_>) -> anyhow::Result<String>
     Ok(printed.trim().to_owned())
 }
 
-/// What it prints.
-async fn run(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<String> {
+/// What `tests/cluster/cluster` with these arguments prints.
+pub(crate) async fn run(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<String> {
     let mut command = tokio::process::Command::from(cluster.command(arguments));
     let output = command.output().await?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -146,7 +158,7 @@ fn with_libc(programs: &Programs, libc: Libc) -> anyhow::Result<Folder> {
     folder.copy("keyward-probe", programs.path("keyward-probe")?, PROGRAM)?;
     folder.compile("usr/bin/dynamic", libc)?;
     folder.copy("bin/busybox", Path::new("/bin/busybox"), PROGRAM)?;
-    for name in ["sh", "cat", "find", "grep", "ls"] {
+    for name in ["sh", "cat", "find", "grep", "ls", "sleep"] {
         folder.link(&format!("bin/{name}"), "busybox")?;
     }
     folder.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")?;

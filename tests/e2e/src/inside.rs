@@ -10,7 +10,8 @@ use tokio::runtime::Runtime;
 use crate::{
     args::Args,
     bench,
-    cluster::{Cluster, work_directory},
+    cluster::Cluster,
+    installation,
     scene::{Scene, World},
     suite::{self, Test},
 };
@@ -24,13 +25,16 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // They share one broker and one API server, and some stop these.
     args.tests.test_threads.get_or_insert(1);
-    let logs = work_directory().join("logs");
+    let (cluster, logs) = (Cluster::below(&args.work_directory()), args.work_directory().join("logs"));
     match fs::remove_dir_all(&logs) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("old logs"),
         _ => fs::create_dir_all(&logs)?,
     }
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
-    let world = Arc::new(runtime.block_on(World::new(Cluster::of_suite(), logs, args.programs()?))?);
+    if args.installation {
+        return installation::run(&args.tests, &runtime, cluster, logs);
+    }
+    let world = Arc::new(runtime.block_on(World::new(cluster, logs, args.programs()?))?);
     if args.measures() {
         let good = runtime.block_on(async {
             let good = if args.bench_sync {

@@ -7,11 +7,12 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`cluster`] | the script of `tests/cluster`, called |
+//! | [`installation`] | the charts with their images, step by step: `cargo e2e-install` |
 //! | [`mod@bench`] | what syncing costs, measured instead of tested |
 //! | [`suite`] | the tests, one file a subject |
 //! | [`scene`] | what one test is given: the API server, the stand, and an end that takes away what it made |
 //! | [`stand`] | what all tests share: emulator, charts, broker, controllers |
-//! | [`kubectl`] | kubectl itself |
+//! | [`kubectl`], [`mod@helm`] | kubectl and helm themselves |
 //! | [`manifests`], [`pods`], [`tokens`] | how tests make objects, pods and their tokens |
 //! | [`shop`] | a namespace whose `AzureKeyVaultSecret`s the controllers look after |
 //! | [`apps`], [`report`] | a namespace whose pods are injected, and what the probes in them told |
@@ -25,8 +26,10 @@ pub mod args;
 pub mod bench;
 pub mod callers;
 pub mod cluster;
+pub mod helm;
 pub mod images;
 pub mod inside;
+pub mod installation;
 pub mod kubectl;
 pub mod manifests;
 pub mod outside;

@@ -3,13 +3,13 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     process::{ExitCode, ExitStatus},
 };
 
 use anyhow::{Context as _, bail};
 use keyward_tests::programs::Programs;
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Trial};
 use tokio::{
     process::Command,
     signal::unix::{Signal, SignalKind, signal},
@@ -17,36 +17,39 @@ use tokio::{
 
 use crate::{
     args::Args,
-    cluster::{Cluster, work_directory},
+    cluster::Cluster,
+    installation,
     suite::{self, Test},
 };
 
 /// Runs the suite in a cluster of its own. The status is the suite's.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let names: Vec<String> =
+        if args.installation { installation::names() } else { suite::all().iter().map(Test::name).collect() };
     if args.tests.list {
-        return Ok(libtest_mimic::run(&args.tests, suite::listed()).exit_code());
+        let listed = names.into_iter().map(|name| Trial::test(name, || Ok(()))).collect();
+        return Ok(libtest_mimic::run(&args.tests, listed).exit_code());
     }
-    let wanted: Vec<_> = suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name())).collect();
-    if !args.measures() && wanted.is_empty() {
-        bail!("no test's name is as asked for; `cargo e2e -- --list` shows them all");
+    if !args.measures() && !names.iter().any(|name| is_wanted(&args.tests, name)) {
+        bail!("no test's name is as asked for; `-- --list` shows them all");
     }
-    let cluster = Cluster::of_suite();
-    fs::create_dir_all(work_directory()).with_context(|| work_directory().display().to_string())?;
-    let lock = work_directory().join("lock");
+    let directory = args.work_directory();
+    let cluster = Cluster::below(&directory);
+    fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+    let lock = directory.join("lock");
     let lock = File::create(&lock).with_context(|| lock.display().to_string())?;
-    lock.try_lock().context("another `cargo e2e` runs in this clone")?;
+    lock.try_lock().context("another such run is under way in this clone")?;
     cluster.run(&["check"])?;
-    let programs = args.programs()?.programs;
-    if args.bench_start || (!args.measures() && wanted.iter().any(Test::runs_pods)) {
-        // Inside there is no way to what they may need from elsewhere.
-        Programs::of_pods()?;
+    let program = build(args)?;
+    if !args.measures() && !args.installation && wanted(args).any(|test| test.needs_definitions()) {
+        cluster.run(&["definitions"])?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         // From here on a signal ends no more than what it must not interrupt: the cluster goes down first.
         let mut signals = Signals::new()?;
         let up = Up::start(cluster, args.keep)?;
-        inside(&up.cluster, programs.path("e2e")?, &mut signals).await
+        inside(&up.cluster, &program, &mut signals).await
     })?;
     Ok(match status {
         Some(status) if status.success() => ExitCode::SUCCESS,
@@ -55,14 +58,32 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Builds what will run, because inside there is no way to what building may need from elsewhere; where this program is
+/// then.
+fn build(args: &Args) -> anyhow::Result<PathBuf> {
+    if args.installation || args.bench_start || (!args.measures() && wanted(args).any(|test| test.runs_pods())) {
+        Programs::of_pods()?;
+    }
+    if args.installation {
+        installation::build_images()?;
+        return std::env::current_exe().context("this program");
+    }
+    // Built anew with all others, and its former file may be gone.
+    Ok(args.programs()?.programs.path("e2e")?.to_owned())
+}
+
+/// The suite's tests that are asked for.
+fn wanted(args: &Args) -> impl Iterator<Item = Test> {
+    suite::all().into_iter().filter(|test| is_wanted(&args.tests, &test.name()))
+}
+
 /// libtest-mimic's own rule, which it does not tell.
 fn is_wanted(wanted: &Arguments, name: &str) -> bool {
     let is_named = |filter: &String| if wanted.exact { name == filter } else { name.contains(filter.as_str()) };
     wanted.filter.as_ref().is_none_or(is_named) && !wanted.skip.iter().any(is_named)
 }
 
-/// This program once more, in the cluster's namespaces; `None` when a signal ended it. It has just been built anew with
-/// all others, and its former file may be gone.
+/// This program once more, in the cluster's namespaces; `None` when a signal ended it.
 async fn inside(cluster: &Cluster, program: &Path, signals: &mut Signals) -> anyhow::Result<Option<ExitStatus>> {
     let mut command = cluster.command(&["exec"]);
     command.arg(program).args(std::env::args_os().skip(1));

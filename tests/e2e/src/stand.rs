@@ -3,9 +3,9 @@
 
 mod account;
 mod broker;
+mod charts;
 mod controllers;
 mod declarations;
-mod helm;
 mod reached;
 mod service;
 mod webhook;
@@ -26,11 +26,12 @@ use kube::Client;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+pub(crate) use self::service::no_value_below;
 pub use self::{
     account::{Account, BROKER, CONTROLLER, NAMESPACE, WEBHOOK},
+    charts::PULL_SECRET,
     controllers::metrics_of,
     declarations::{LOAD_VAULTS, admits},
-    helm::PULL_SECRET,
     service::Service,
 };
 use self::{broker::Broker, webhook::Webhook};
@@ -72,7 +73,7 @@ pub struct Built {
 }
 
 impl Stand {
-    /// Emulator, charts and Services; no process yet.
+    /// Emulator, charts and what is behind their Services; no process yet.
     pub async fn start(
         client: &Client,
         kinds: &Kinds,
@@ -87,7 +88,7 @@ impl Stand {
         Files::below(directory.path()).prepare(&emulator, &ca, &names, &["controller", "operator"])?;
         let names = reached::names("keyward-webhook");
         ca.issue_serving_role("webhook", TRUST_DOMAIN, &names)?.write_dir(&directory.path().join("webhook-tls"))?;
-        helm::install(&ca).await?;
+        charts::install(&ca).await?;
         reached::apply(client, kinds).await?;
         declarations::apply(client, kinds, &emulator).await?;
         Ok(Self {
@@ -134,7 +135,7 @@ impl Stand {
         for service in running.chain(webhook.iter().map(|webhook| &webhook.service)) {
             ensure!(!service.process().leaked(), "{} printed a value", service.name());
         }
-        service::no_value_below(&self.pod_logs)
+        no_value_below(&self.pod_logs)
     }
 
     /// Ends all processes, controllers and webhook first, and writes down what they printed.

@@ -1,7 +1,6 @@
 //! The tests. One file a subject; a test is an async function whose name is a sentence, listed in its file's `tests!`.
 
 use futures::future::LocalBoxFuture;
-use libtest_mimic::Trial;
 
 use crate::scene::Scene;
 
@@ -29,6 +28,11 @@ impl Test {
         self.name().starts_with("injection::")
     }
 
+    /// Whether it needs definitions of third parties.
+    pub fn needs_definitions(&self) -> bool {
+        self.name().starts_with("charts::")
+    }
+
     /// `subject::sentence`
     pub fn name(&self) -> String {
         let subject = self.module.rsplit_once("suite::").map_or(self.module, |(_, subject)| subject);
@@ -45,6 +49,7 @@ macro_rules! tests {
     };
 }
 
+mod charts;
 mod cluster;
 mod crds;
 mod denials;
@@ -63,6 +68,7 @@ pub fn all() -> Vec<Test> {
     [
         cluster::TESTS,
         crds::TESTS,
+        charts::TESTS,
         rights::TESTS,
         outputs::TESTS,
         ownership::TESTS,
@@ -75,9 +81,4 @@ pub fn all() -> Vec<Test> {
         &injection::tests(),
     ]
     .concat()
-}
-
-/// All tests to list and not to run.
-pub fn listed() -> Vec<Trial> {
-    all().into_iter().map(|test| Trial::test(test.name(), || Ok(()))).collect()
 }

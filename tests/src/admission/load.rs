@@ -121,7 +121,7 @@ async fn post(connection: &mut SendRequest<Full<Bytes>>, review: &Review) -> any
 }
 
 /// Let in, changed, and without a warning: so every reference was asked for, and is known.
-fn check(review: &Review, answer: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn check(review: &Review, answer: &[u8]) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(borrow)]

@@ -4,51 +4,23 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// A kind of object, by the path of its collection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Resource {
-    /// `/apis/GROUP/VERSION` or `/api/v1`
-    pub base: &'static str,
-    /// Plural.
-    pub plural: &'static str,
-    /// As objects say.
-    pub api_version: &'static str,
-    /// As objects say.
-    pub kind: &'static str,
+use super::{patch, resource::Resource, selector::Selector};
+
+/// Kind, namespace and name.
+pub(super) type Key = (Resource, String, String);
+
+/// Why a write is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// There is no such object.
+    NotFound,
+    /// There is one already.
+    AlreadyExists,
+    /// It is another than the writer knows.
+    Conflict,
+    /// The patch does not fit.
+    Invalid,
 }
-
-/// `AzureKeyVaultSecret`s.
-pub const SECRETS: Resource = Resource {
-    base: "/apis/spv.no/v2beta1",
-    plural: "azurekeyvaultsecrets",
-    api_version: "spv.no/v2beta1",
-    kind: "AzureKeyVaultSecret",
-};
-/// `AzureKeyVault`s.
-pub const VAULTS: Resource = Resource {
-    base: "/apis/keyward.dev/v1alpha1",
-    plural: "azurekeyvaults",
-    api_version: "keyward.dev/v1alpha1",
-    kind: "AzureKeyVault",
-};
-
-impl Resource {
-    /// Namespaces.
-    pub const NAMESPACES: Self = Self { base: "/api/v1", plural: "namespaces", api_version: "v1", kind: "Namespace" };
-    /// Core Secrets.
-    pub const CORE_SECRETS: Self = Self { base: "/api/v1", plural: "secrets", api_version: "v1", kind: "Secret" };
-    /// `ConfigMap`s: also applied.
-    pub const CONFIG_MAPS: Self = Self { base: "/api/v1", plural: "configmaps", api_version: "v1", kind: "ConfigMap" };
-    /// Service accounts.
-    pub const SERVICE_ACCOUNTS: Self =
-        Self { base: "/api/v1", plural: "serviceaccounts", api_version: "v1", kind: "ServiceAccount" };
-    /// All that is read by name.
-    pub const NAMED: [Self; 3] = [Self::CORE_SECRETS, Self::CONFIG_MAPS, Self::SERVICE_ACCOUNTS];
-    /// All that can be listed.
-    pub const LISTED: [Self; 5] = [SECRETS, VAULTS, Self::NAMESPACES, Self::CONFIG_MAPS, Self::CORE_SECRETS];
-}
-
-type Key = (Resource, String, String);
 
 /// Everything there is.
 #[derive(Default)]
@@ -62,84 +34,121 @@ pub(super) struct Store {
 
 /// Something that happened.
 #[derive(Clone)]
-pub(super) struct Event {
+struct Event {
     version: u64,
-    /// `None` for all.
+    /// `None` for a bookmark.
     resource: Option<Resource>,
-    kind: &'static str,
-    object: Value,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+/// A line of a watch.
+pub(super) enum Line {
+    /// So far nothing is missed.
+    Bookmark(u64),
+    /// `ADDED`, `MODIFIED` or `DELETED`, and the object.
+    Object(&'static str, Value),
 }
 
 impl Event {
-    /// As a line of a watch of `resource`.
-    fn line(&self, resource: Resource) -> Value {
-        let mut object = self.object.clone();
-        if self.kind == "BOOKMARK" {
-            object = json!({ "apiVersion": resource.api_version, "kind": resource.kind,
-                "metadata": { "resourceVersion": self.version.to_string() } });
+    /// What a watch of `selector` is told of it.
+    fn line(&self, resource: Resource, selector: &Selector) -> Option<Line> {
+        if self.resource.is_none() {
+            return Some(Line::Bookmark(self.version));
         }
-        json!({ "type": self.kind, "object": shown(resource, object) })
+        let is_one = |object: &Option<Value>| object.as_ref().is_some_and(|object| selector.matches(object));
+        let kind = match (is_one(&self.before), is_one(&self.after)) {
+            _ if self.resource != Some(resource) => return None,
+            (false, false) => return None,
+            (false, true) => "ADDED",
+            (true, true) => "MODIFIED",
+            (true, false) => "DELETED",
+        };
+        let mut object = self.after.clone().or_else(|| self.before.clone())?;
+        // Also the last of an object carries the version of its end.
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        Some(Line::Object(kind, object))
     }
 }
 
 impl Store {
+    /// Whatever is there already is replaced.
     pub(super) fn put(&mut self, resource: Resource, object: Value) {
-        let key = key(resource, &object);
-        let known = self.objects.get(&key).cloned();
-        let object = self.stamped(resource, object, known.as_ref());
-        self.note(if known.is_some() { "MODIFIED" } else { "ADDED" }, resource, &object);
-        self.objects.insert(key, object);
+        self.keep(key(resource, &object), object);
     }
 
-    /// Merges a patch (RFC 7396) into the status; `None` where there is no such object, `Some(Err)` where it is another
-    /// than the patch knows.
-    pub(super) fn patch_status(&mut self, resource: Resource, name: &str, patch: &Value) -> Option<Result<Value, ()>> {
-        let key = (resource, String::new(), name.to_owned());
-        let mut object = self.objects.get(&key)?.clone();
-        let known = patch.pointer("/metadata/resourceVersion");
-        if known.is_some_and(|known| *known != object["metadata"]["resourceVersion"]) {
-            return Some(Err(()));
+    /// Makes one that must not exist. Where it is nameless, its name is `generateName` and a number.
+    pub(super) fn create(&mut self, key: Key, manager: &str, mut object: Value) -> Result<Value, Refusal> {
+        let (resource, namespace, mut name) = key;
+        if name.is_empty() {
+            let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default();
+            name = format!("{prefix}{}", self.version + 1);
         }
-        let before = object["status"].clone();
-        merge(&mut object["status"], &patch["status"]);
-        if object["status"] != before {
-            self.version += 1;
-            object["metadata"]["resourceVersion"] = self.version.to_string().into();
-            self.note("MODIFIED", resource, &object);
-            self.objects.insert(key, object.clone());
+        let key = (resource, namespace, name);
+        if self.objects.contains_key(&key) {
+            return Err(Refusal::AlreadyExists);
         }
-        Some(Ok(object))
+        let fields = patch::owned(&object);
+        object["metadata"]["managedFields"] =
+            json!([{ "manager": manager, "operation": "Update", "fieldsV1": fields }]);
+        Ok(self.keep(key, object))
     }
 
-    /// Server-side apply, as of somebody who forces it and gives nothing up; `Err` where the object is another than `body`
-    /// knows.
-    pub(super) fn apply(&mut self, key: (Resource, &str, &str), manager: &str, mut body: Value) -> Result<Value, ()> {
-        let (resource, namespace, name) = key;
-        let known = self.get(resource, namespace, name);
-        let version = body["metadata"].as_object_mut().and_then(|metadata| metadata.remove("resourceVersion"));
-        let is_current = |known: &Value| version.is_none_or(|version| known["metadata"]["resourceVersion"] == version);
-        if !known.as_ref().is_none_or(is_current) {
-            return Err(());
-        }
-        let mut object = known.clone().unwrap_or_else(|| json!({ "metadata": { "managedFields": [] } }));
-        merge(&mut object, &body);
-        let fields =
-            json!({ "f:data": owned(&body["data"]), "f:metadata": { "f:labels": owned(&body["metadata"]["labels"]) } });
-        if let Some(entries) = object["metadata"]["managedFields"].as_array_mut() {
-            entries.retain(|entry| entry["manager"] != manager);
-            entries.push(json!({ "manager": manager, "operation": "Apply", "fieldsV1": fields }));
-        }
-        if known.as_ref() != Some(&object) {
-            self.put(resource, object);
-        }
-        self.get(resource, namespace, name).ok_or(())
+    /// Replaces one that must exist, and be as the writer knows it.
+    pub(super) fn replace(&mut self, key: Key, object: Value) -> Result<Value, Refusal> {
+        self.known(&key, &object["metadata"])?;
+        Ok(self.keep(key, object))
     }
 
-    pub(super) fn delete(&mut self, resource: Resource, namespace: &str, name: &str) {
-        let Some(mut object) = self.objects.remove(&(resource, namespace.to_owned(), name.to_owned())) else { return };
+    /// Merges a patch (RFC 7396).
+    pub(super) fn merge(&mut self, key: Key, body: &Value) -> Result<Value, Refusal> {
+        let mut object = self.known(&key, &body["metadata"])?.clone();
+        patch::merge(&mut object, body);
+        Ok(self.keep(key, object))
+    }
+
+    /// The same for its status alone.
+    pub(super) fn merge_status(&mut self, key: Key, body: &Value) -> Result<Value, Refusal> {
+        let mut object = self.known(&key, &body["metadata"])?.clone();
+        patch::merge(&mut object["status"], &body["status"]);
+        Ok(self.keep(key, object))
+    }
+
+    /// Applies a JSON patch (RFC 6902).
+    pub(super) fn edit(&mut self, key: Key, body: &Value) -> Result<Value, Refusal> {
+        let mut object = self.objects.get(&key).ok_or(Refusal::NotFound)?.clone();
+        let patch: json_patch::Patch = serde_json::from_value(body.clone()).map_err(|_| Refusal::Invalid)?;
+        json_patch::patch(&mut object, &patch).map_err(|_| Refusal::Invalid)?;
+        Ok(self.keep(key, object))
+    }
+
+    /// Server-side apply, as of somebody who forces it.
+    pub(super) fn apply(&mut self, key: Key, manager: &str, mut body: Value) -> Result<Value, Refusal> {
+        let mut object = match self.known(&key, &body["metadata"]) {
+            Ok(known) => known.clone(),
+            Err(Refusal::NotFound) if body["metadata"]["uid"].is_null() => json!({ "metadata": {} }),
+            Err(Refusal::NotFound) => return Err(Refusal::Conflict),
+            Err(refusal) => return Err(refusal),
+        };
+        body["metadata"].as_object_mut().map(|metadata| metadata.remove("resourceVersion"));
+        patch::apply(&mut object, manager, &body);
+        Ok(self.keep(key, object))
+    }
+
+    /// Deletes one, which must be as `preconditions` say: members of its metadata.
+    pub(super) fn delete(&mut self, key: &Key, preconditions: &Value) -> Result<Value, Refusal> {
+        self.known(key, preconditions)?;
+        let object = self.objects.remove(key).ok_or(Refusal::NotFound)?;
         self.version += 1;
-        object["metadata"]["resourceVersion"] = self.version.to_string().into();
-        self.note("DELETED", resource, &object);
+        self.note(key.0, Some(object.clone()), None);
+        Ok(object)
+    }
+
+    /// The object that is there, if it is the one that `metadata` names.
+    fn known(&self, key: &Key, metadata: &Value) -> Result<&Value, Refusal> {
+        let known = self.objects.get(key).ok_or(Refusal::NotFound)?;
+        let differs = |name: &str| !metadata[name].is_null() && metadata[name] != known["metadata"][name];
+        if ["resourceVersion", "uid"].into_iter().any(differs) { Err(Refusal::Conflict) } else { Ok(known) }
     }
 
     pub(super) fn get(&self, resource: Resource, namespace: &str, name: &str) -> Option<Value> {
@@ -148,7 +157,7 @@ impl Store {
 
     pub(super) fn bookmark(&mut self) {
         self.version += 1;
-        self.log.push(Event { version: self.version, resource: None, kind: "BOOKMARK", object: Value::Null });
+        self.log.push(Event { version: self.version, resource: None, before: None, after: None });
     }
 
     /// Forgets what happened.
@@ -158,108 +167,183 @@ impl Store {
         self.oldest = self.version;
     }
 
-    /// One page of a list, of a namespace or of all, from the `skip`th object on.
-    pub(super) fn page(&self, resource: Resource, namespace: Option<&str>, skip: usize, limit: usize) -> Value {
-        let wanted = |within: &String| namespace.is_none_or(|namespace| within == namespace);
-        let all = self.objects.iter().filter(|((of, within, _), _)| *of == resource && wanted(within));
-        let total = all.clone().count();
-        let items: Vec<Value> = all.skip(skip).take(limit).map(|(_, object)| shown(resource, object.clone())).collect();
-        let next = (skip + items.len() < total).then(|| (skip + items.len()).to_string());
-        let kind = match resource.kind {
-            "Namespace" => "PartialObjectMetadataList".to_owned(),
-            kind => format!("{kind}List"),
-        };
-        json!({
-            "apiVersion": resource.api_version, "kind": kind,
-            "metadata": { "resourceVersion": self.version.to_string(), "continue": next.unwrap_or_default() },
-            "items": items,
-        })
+    /// What holds now.
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
 
-    /// What happened to `resource` after `version`, in a namespace or in all, as lines, and up to which version that is;
-    /// `None` where it is forgotten.
-    pub(super) fn after(&self, resource: Resource, namespace: Option<&str>, version: u64) -> Option<(Vec<Value>, u64)> {
+    /// All of a kind that `selector` means, by name.
+    pub(super) fn all(&self, resource: Resource, selector: &Selector) -> Vec<&Value> {
+        let own = self.objects.iter().filter(|((of, ..), _)| *of == resource).map(|(_, object)| object);
+        own.filter(|object| selector.matches(object)).collect()
+    }
+
+    /// What happened to `resource` after `version`, and up to which version that is; `None` where it is forgotten.
+    pub(super) fn after(&self, resource: Resource, selector: &Selector, version: u64) -> Option<(Vec<Line>, u64)> {
         if version < self.oldest {
             return None;
         }
-        let events = self.log.iter().filter(|event| event.version > version);
-        let wanted = |object: &Value| namespace.is_none_or(|namespace| object["metadata"]["namespace"] == namespace);
-        let own = events.filter(|event| event.resource.is_none_or(|of| of == resource && wanted(&event.object)));
-        Some((own.map(|event| event.line(resource)).collect(), self.version))
+        let first = self.log.partition_point(|event| event.version <= version);
+        let lines = self.log[first..].iter().filter_map(|event| event.line(resource, selector));
+        Some((lines.collect(), self.version))
     }
 
-    fn note(&mut self, kind: &'static str, resource: Resource, object: &Value) {
-        let event = Event { version: self.version, resource: Some(resource), kind, object: object.clone() };
-        self.log.push(event);
-    }
-
-    /// With the metadata that the server sets.
-    fn stamped(&mut self, resource: Resource, mut object: Value, known: Option<&Value>) -> Value {
+    /// Keeps it with the metadata that the server sets. One that differs in nothing stays as it is.
+    fn keep(&mut self, key: Key, mut object: Value) -> Value {
+        let known = self.objects.get(&key).cloned();
+        let metadata = &mut object["metadata"];
+        if metadata.is_null() {
+            *metadata = Value::Object(Map::new());
+        }
+        metadata["name"] = key.2.clone().into();
+        if !key.1.is_empty() {
+            metadata["namespace"] = key.1.clone().into();
+        }
+        self.stamp(key.0, &mut object, known.as_ref());
+        if known.as_ref() == Some(&object) {
+            return object;
+        }
         self.version += 1;
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        self.note(key.0, known, Some(object.clone()));
+        self.objects.insert(key, object.clone());
+        object
+    }
+
+    fn stamp(&self, resource: Resource, object: &mut Value, known: Option<&Value>) {
         let own = |name: &str| known.map(|known| known["metadata"][name].clone());
         let generation = match known {
             Some(known) if known["spec"] == object["spec"] => known["metadata"]["generation"].clone(),
             Some(known) => (known["metadata"]["generation"].as_i64().unwrap_or_default() + 1).into(),
             None => 1.into(),
         };
-        if object.get("status").is_none()
-            && let Some(status) = known.and_then(|known| known.get("status"))
+        if let Some(status) = known.and_then(|known| known.get("status"))
+            && object.get("status").is_none()
         {
             object["status"] = status.clone();
         }
         object["apiVersion"] = resource.api_version.into();
         object["kind"] = resource.kind.into();
         let metadata = &mut object["metadata"];
-        if metadata.is_null() {
-            *metadata = Value::Object(Map::new());
-        }
-        metadata["resourceVersion"] = self.version.to_string().into();
         metadata["generation"] = generation;
-        let defaults =
-            [("uid", format!("uid-{}", self.version)), ("creationTimestamp", "2026-01-01T00:00:00Z".to_owned())];
-        for (name, default) in defaults {
-            if metadata.get(name).is_none() {
-                metadata[name] = own(name).filter(|own| !own.is_null()).unwrap_or_else(|| default.into());
+        metadata["resourceVersion"] = own("resourceVersion").unwrap_or_default();
+        let fields = json!([{ "manager": "test", "fieldsV1": { "f:spec": {} } }]);
+        for (name, default) in [
+            ("uid", format!("uid-{}", self.version + 1).into()),
+            ("creationTimestamp", "2026-01-01T00:00:00Z".into()),
+            ("managedFields", fields),
+        ] {
+            if metadata[name].is_null() {
+                metadata[name] = own(name).filter(|own| !own.is_null()).unwrap_or(default);
             }
         }
-        if metadata.get("managedFields").is_none() {
-            metadata["managedFields"] = json!([{ "manager": "test", "fieldsV1": { "f:spec": {} } }]);
-        }
-        object
+    }
+
+    fn note(&mut self, resource: Resource, before: Option<Value>, after: Option<Value>) {
+        self.log.push(Event { version: self.version, resource: Some(resource), before, after });
     }
 }
 
-fn key(resource: Resource, object: &Value) -> Key {
+/// Where an object is kept.
+pub(super) fn key(resource: Resource, object: &Value) -> Key {
     let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
     (resource, text("namespace"), text("name"))
 }
 
-/// Of namespaces only the metadata is asked for.
-fn shown(resource: Resource, object: Value) -> Value {
-    if resource.kind != "Namespace" {
-        return object;
-    }
-    json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"] })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The members of a map, as `managedFields` name them.
-fn owned(map: &Value) -> Value {
-    map.as_object().into_iter().flatten().map(|(name, _)| (format!("f:{name}"), json!({}))).collect()
-}
+    const KIND: Resource = Resource::CONFIG_MAPS;
 
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(members) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
+    fn at(name: &str) -> Key {
+        (KIND, "shop".to_owned(), name.to_owned())
     }
-    for (name, value) in members {
-        if value.is_null() {
-            target.as_object_mut().map(|target| target.remove(name));
-        } else {
-            merge(&mut target[name], value);
+
+    fn store() -> (Store, Value) {
+        let mut store = Store::default();
+        let object = store.create(at("db"), "us", json!({"data": {"a": "1"}})).unwrap();
+        (store, object)
+    }
+
+    #[test]
+    fn what_exists_is_not_made_again_and_what_is_not_there_not_replaced() {
+        let (mut store, object) = store();
+        assert_eq!(store.create(at("db"), "us", json!({})), Err(Refusal::AlreadyExists));
+        assert_eq!(store.replace(at("other"), object), Err(Refusal::NotFound));
+        assert_eq!(store.merge(at("other"), &json!({})), Err(Refusal::NotFound));
+        assert_eq!(store.edit(at("other"), &json!([])), Err(Refusal::NotFound));
+        assert_eq!(store.delete(&at("other"), &json!({})), Err(Refusal::NotFound));
+        let generated = store.create(at(""), "us", json!({"metadata": {"generateName": "e-"}})).unwrap();
+        assert_eq!(generated["metadata"]["name"], "e-2");
+    }
+
+    #[test]
+    fn whoever_knows_another_revision_is_refused() {
+        let (mut store, first) = store();
+        let mut second = first.clone();
+        second["data"]["a"] = "2".into();
+        let second = store.replace(at("db"), second).unwrap();
+        assert_ne!(first["metadata"]["resourceVersion"], second["metadata"]["resourceVersion"]);
+        let old = json!({"metadata": {"resourceVersion": first["metadata"]["resourceVersion"]}});
+        assert_eq!(store.replace(at("db"), first.clone()), Err(Refusal::Conflict));
+        assert_eq!(store.merge(at("db"), &old), Err(Refusal::Conflict));
+        assert_eq!(store.apply(at("db"), "us", old.clone()), Err(Refusal::Conflict));
+        assert_eq!(store.delete(&at("db"), &old["metadata"]), Err(Refusal::Conflict));
+        let gone = json!({"metadata": {"uid": "uid-1"}});
+        assert_eq!(store.apply(at("other"), "us", gone), Err(Refusal::Conflict));
+        store.delete(&at("db"), &json!({"uid": first["metadata"]["uid"]})).unwrap();
+        assert_eq!(store.get(KIND, "shop", "db"), None);
+    }
+
+    #[test]
+    fn a_json_patch_is_applied_whole_or_not_at_all() {
+        let (mut store, _) = store();
+        let test = json!({"op": "test", "path": "/data/a", "value": "0"});
+        let add = json!({"op": "add", "path": "/data/b", "value": "2"});
+        assert_eq!(store.edit(at("db"), &json!([add, test])), Err(Refusal::Invalid));
+        assert_eq!(store.get(KIND, "shop", "db").unwrap()["data"], json!({"a": "1"}));
+        assert_eq!(store.edit(at("db"), &json!([add])).unwrap()["data"], json!({"a": "1", "b": "2"}));
+    }
+
+    #[test]
+    fn a_write_that_changes_nothing_is_no_event() {
+        let (mut store, object) = store();
+        let before = store.version();
+        assert_eq!(store.replace(at("db"), object.clone()).unwrap(), object);
+        assert_eq!(store.merge(at("db"), &json!({"data": {"a": "1"}})).unwrap(), object);
+        store.apply(at("db"), "them", json!({"data": {"b": "2"}})).unwrap();
+        let applied = store.version();
+        store.apply(at("db"), "them", json!({"data": {"b": "2"}})).unwrap();
+        assert_eq!((before + 1, applied), (applied, store.version()));
+    }
+
+    #[test]
+    fn a_watch_is_told_of_what_it_is_of() {
+        let mut store = Store::default();
+        let labelled = json!({"metadata": {"name": "db", "namespace": "shop", "labels": {"a": "b"}}});
+        store.put(KIND, labelled);
+        store.merge(at("db"), &json!({"data": {"a": "1"}})).unwrap();
+        store.merge(at("db"), &json!({"metadata": {"labels": {"a": null}}})).unwrap();
+        store.put(
+            Resource::CORE_SECRETS,
+            json!({"metadata": {"name": "db", "namespace": "shop", "labels": {"a": "b"}}}),
+        );
+        store.bookmark();
+        store.delete(&at("db"), &json!({})).unwrap();
+        let parameters = [("labelSelector".to_owned(), "a=b".to_owned())].into();
+        for (selector, expected) in [
+            (Selector::new(None, &parameters), vec!["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]),
+            (Selector::default(), vec!["ADDED", "MODIFIED", "MODIFIED", "BOOKMARK", "DELETED"]),
+        ] {
+            let (lines, version) = store.after(KIND, &selector, 0).unwrap();
+            let kinds = lines.iter().map(|line| match line {
+                Line::Bookmark(_) => "BOOKMARK",
+                Line::Object(kind, _) => kind,
+            });
+            assert_eq!((kinds.collect::<Vec<_>>(), version), (expected, 6));
         }
+        store.forget();
+        assert!(store.after(KIND, &Selector::default(), 6).is_none());
     }
 }

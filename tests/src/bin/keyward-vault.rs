@@ -9,6 +9,12 @@ use clap::{Parser, Subcommand};
 use keyward_tests::vault::Emulator;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// What `--version` says: the package's version, or what the build was told, which names the commit too.
+const VERSION: &str = match option_env!("KEYWARD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 const ABOUT: &str = "A Key Vault and Entra emulator that the official Azure SDKs accept unchanged";
 
 const LONG_ABOUT: &str = r#"A Key Vault and Entra emulator that the official Azure SDKs accept unchanged.
@@ -17,7 +23,8 @@ It serves many vaults over TLS, each on a port of its own, so that https://local
 also answers for NAME.vault.test and NAME.vault.azure.net by Host header. One more TLS port is Entra and a cluster's
 token issuer; one plain HTTP port is IMDS, App Service managed identity and a control API.
 
-Clients must trust DIR/ca.pem (--state-dir, or GET /ca.pem on the HTTP port). Because localhost is not below
+Clients must trust DIR/ca.pem (--state-dir, or GET /ca.pem on the HTTP port), which is made anew at each start unless
+--tls-dir gives a certificate. Because localhost is not below
 vault.azure.net, SDKs need their check of the challenge's resource switched off (verify_challenge_resource=False in
 Python, Some(false) in Rust, disableChallengeResourceVerification in JavaScript). Credentials that use MSAL ask the
 public cloud about any authority they do not know: switch that off too (disable_instance_discovery=True in Python).
@@ -75,7 +82,7 @@ Operations are named as in Key Vault's audit log: SecretGet, SecretList, SecretL
 SecretDelete, CertificateCreate, CertificateImport, KeyGet and so on."#;
 
 #[derive(Parser)]
-#[command(version, about = ABOUT, long_about = LONG_ABOUT, term_width = 0)]
+#[command(name = "keyward-vault", version = VERSION, about = ABOUT, long_about = LONG_ABOUT, term_width = 0)]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -113,6 +120,9 @@ struct Serve {
     /// The most items on a page of a list, at most Key Vault's 25
     #[arg(long, value_name = "N", default_value_t = 25)]
     page_size: usize,
+    /// Directory with tls.crt, tls.key and ca.crt to serve with: the same after a restart
+    #[arg(long, value_name = "DIR")]
+    tls_dir: Option<PathBuf>,
     /// Directory to write ca.pem and endpoints.json (all URLs) to
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -126,8 +136,18 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn run(args: Serve) -> anyhow::Result<()> {
-    let Serve { objects, listen, vault_port, identity_port, http_port, imds, identity_header, page_size, state_dir } =
-        args;
+    let Serve {
+        objects,
+        listen,
+        vault_port,
+        identity_port,
+        http_port,
+        imds,
+        identity_header,
+        page_size,
+        tls_dir,
+        state_dir,
+    } = args;
     let mut builder = Emulator::builder()
         .objects_file(&objects)
         .listen(listen)
@@ -140,6 +160,9 @@ async fn run(args: Serve) -> anyhow::Result<()> {
     }
     if let Some(value) = identity_header {
         builder = builder.identity_header(&value);
+    }
+    if let Some(directory) = tls_dir {
+        builder = builder.tls_dir(&directory);
     }
     // Before anything serves: from here on a signal ends the emulator in order.
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

@@ -35,6 +35,11 @@ impl<'a> Files<'a> {
             ca.issue_role(role, TRUST_DOMAIN)?.write_dir(&self.root.join(format!("{role}-tls")))?;
         }
         self.write("ca.crt", &ca.cert_pem())?;
+        self.sign_in(emulator)
+    }
+
+    /// Writes what signs in to `emulator`: `emulator-ca.crt` and `federated-token`.
+    pub fn sign_in(&self, emulator: &Emulator) -> Result<(), StandError> {
         self.write("emulator-ca.crt", &emulator.ca_pem())?;
         let federated = ProjectedToken::for_pod("keyward", "keyward-broker", "keyward-broker-0")
             .audience("api://AzureADTokenExchange");

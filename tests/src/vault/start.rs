@@ -19,13 +19,14 @@ use super::identities::Identities;
 use super::issuer::Issuer;
 use super::jwt::SignError;
 use super::listeners::{Listeners, Ports};
+use super::own_certificate::own_certificate;
 use super::pages::MAX_PAGE;
 use super::server::{TlsError, tls};
 use super::shelves::Shelves;
 use super::store::{Store, StoreError};
 use super::world::{Vault, World};
 use super::x509::ChainAuthority;
-use crate::ca::{CaError, TestCa};
+use crate::ca::CaError;
 
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,7 @@ pub struct Builder {
     imds: Option<SocketAddr>,
     page_size: usize,
     identity_header: Option<String>,
+    tls_dir: Option<PathBuf>,
 }
 
 impl Default for Builder {
@@ -105,6 +107,7 @@ impl Default for Builder {
             imds: None,
             page_size: MAX_PAGE,
             identity_header: None,
+            tls_dir: None,
         }
     }
 }
@@ -164,6 +167,13 @@ impl Builder {
         self
     }
 
+    /// Serves with `tls.crt` and `tls.key` of a directory, and tells `ca.crt` as its authority: for an emulator that clients
+    /// are to believe after a restart too.
+    pub fn tls_dir(mut self, directory: &Path) -> Self {
+        self.tls_dir = Some(directory.to_owned());
+        self
+    }
+
     /// Starts it; everything serves when this returns.
     pub async fn start(self) -> Result<Emulator, EmulatorError> {
         let objects = self.objects()?;
@@ -178,9 +188,9 @@ impl Builder {
         let listeners = Listeners::bind(&ports, &names).await?;
         let header = self.identity_header.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
         let endpoints = Endpoints::new(listeners.addresses(), &header);
-        let ca = TestCa::new("Keyward emulator CA")?;
-        let tls = tls(&ca.issue_server(&server_names(&self.listen.to_string()))?)?;
-        let ca_pem = ca.cert_pem();
+        let certificate = own_certificate(self.tls_dir.as_deref(), self.listen)?;
+        let tls = tls(&certificate)?;
+        let ca_pem = certificate.ca_pem;
         let urls = endpoints.clone();
         let page_size = self.page_size;
         let made = tokio::task::spawn_blocking(move || make_world(objects, &urls, page_size, header, ca_pem));
@@ -205,14 +215,6 @@ impl Builder {
         }
         Ok(objects)
     }
-}
-
-fn server_names(listen: &str) -> Vec<&str> {
-    let mut names = vec!["localhost", "127.0.0.1", "::1", "*.vault.test", "*.vault.azure.net", "login.vault.test"];
-    if !names.contains(&listen) {
-        names.push(listen);
-    }
-    names
 }
 
 fn make_world(

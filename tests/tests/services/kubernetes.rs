@@ -31,7 +31,7 @@ impl World {
     /// A broker that has read nothing yet: the API server keeps its lists back.
     async fn start() -> Self {
         let api = ApiServer::start().await.unwrap();
-        for resource in Resource::LISTED {
+        for resource in Resource::ALL {
             api.hold(resource);
         }
         let config = tempfile::NamedTempFile::new().unwrap();

@@ -289,6 +289,32 @@ fn references_of_an_image_count_unless_the_pod_says_otherwise() {
 }
 
 #[test]
+fn of_several_lists_of_references_the_last_counts_and_only_of_a_wrapped_container() {
+    let plain = pod(&json!([app(&json!({"command": ["/app"]}))]));
+    let wrapped = changed(&plain);
+    for (before, lists, expected) in [
+        (&wrapped, &[][..], "api,db?user"),
+        (&wrapped, &["token"], "api,db?user,token"),
+        (&wrapped, &["old", "token"], "api,db?user,token"),
+        (&wrapped, &["token", ""], "api,db?user"),
+        (&wrapped, &["old,older", "not a name,token", "db?user,new?key"], "api,db?user,new?key"),
+        (&plain, &["token"], "api,db?user"),
+        (&plain, &["old", "token"], "api,db?user"),
+    ] {
+        let mut before = before.clone();
+        let env = before["spec"]["containers"][0]["env"].as_array_mut().unwrap();
+        env.retain(|variable| variable["name"] != "KEYWARD_REFERENCES");
+        env.extend(lists.iter().map(|list| json!({"name": "KEYWARD_REFERENCES", "value": list})));
+        let after = changed(&before);
+        // The kubelet takes the last of a name.
+        let env = after["spec"]["containers"][0]["env"].as_array().unwrap();
+        let last = env.iter().rfind(|variable| variable["name"] == "KEYWARD_REFERENCES").unwrap();
+        assert_eq!(last["value"], expected, "{lists:?}");
+        assert_eq!(changed(&after), after, "{lists:?}");
+    }
+}
+
+#[test]
 fn too_many_references_are_refused() {
     let env: Vec<_> =
         (0..=1_000).map(|n| json!({"name": format!("V{n}"), "value": format!("n{n}@azurekeyvault")})).collect();

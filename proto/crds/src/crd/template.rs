@@ -1,4 +1,5 @@
-//! The templates of `charts/keyward-crds`: a definition with what its values decide.
+//! The files of the charts: of `keyward-crds` a template, a definition with what its values decide; of `keyward` the definition
+//! itself, which helm installs where there is none and never changes.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -21,26 +22,29 @@ const KEEP: &str = "  {{- if .Values.keep }}
 
 /// One file.
 #[derive(Debug)]
-pub struct Template {
-    /// Below `templates/`.
+pub struct ChartFile {
+    /// Below `charts/`.
     pub file: String,
     /// What it holds.
     pub text: String,
 }
 
 /// Every file.
-pub fn templates() -> Result<[Template; 2], CrdError> {
-    Ok([
-        template(&azure_key_vault_secret()?, crate::akvs::KIND)?,
-        template(&azure_key_vault()?, crate::azure_key_vault::KIND)?,
-    ])
+pub fn chart_files() -> Result<Vec<ChartFile>, CrdError> {
+    let secret = files(&azure_key_vault_secret()?, crate::akvs::KIND)?;
+    let vault = files(&azure_key_vault()?, crate::azure_key_vault::KIND)?;
+    Ok(secret.into_iter().chain(vault).collect())
 }
 
-fn template(crd: &CustomResourceDefinition, kind: &'static str) -> Result<Template, CrdError> {
+fn files(crd: &CustomResourceDefinition, kind: &'static str) -> Result<[ChartFile; 2], CrdError> {
     let spec =
         serde_saphyr::to_string(&crd.spec).map_err(|error| CrdError::Yaml { kind, reason: error.to_string() })?;
     let spec: String = spec.lines().flat_map(|line| ["  ", line, "\n"]).collect();
     let name = crd.metadata.name.as_deref().unwrap_or_default();
-    let text = format!("{HEAD}  name: {name}\n{KEEP}spec:\n{spec}");
-    Ok(Template { file: format!("{}.yaml", crd.spec.names.plural), text })
+    let plural = &crd.spec.names.plural;
+    let file = |folder, keep| ChartFile {
+        file: format!("{folder}/{plural}.yaml"),
+        text: format!("{HEAD}  name: {name}\n{keep}spec:\n{spec}"),
+    };
+    Ok([file("keyward-crds/templates", KEEP), file("keyward/crds", "")])
 }

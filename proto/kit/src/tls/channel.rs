@@ -1,19 +1,17 @@
 //! A gRPC channel to a server that wants to see a certificate. It connects when it is needed, finds out that its peer is
-//! gone by pings, and is made anew when the certificates on disk are others.
+//! gone by pings, and is made anew when the certificates are others.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tracing::{error, info};
 
 use super::TlsError;
-use super::client::{ClientFiles, Fingerprint};
+use super::client::{ClientFiles, Fingerprint, Source};
 use crate::once::Once;
 use crate::ready::Guard;
 
@@ -25,7 +23,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from
 #[derive(Clone, Debug)]
 pub struct Connection {
     address: Arc<str>,
-    directory: Arc<Path>,
+    source: Source,
     current: Arc<ArcSwapOption<Current>>,
     unconnected: Channel,
 }
@@ -62,12 +60,12 @@ pub enum ConnectionError {
 }
 
 impl Connection {
-    /// Reads the directory. Files that are missing may come later; those that are there must be usable.
-    pub fn new(address: &str, directory: PathBuf) -> Result<Self, ConnectionError> {
+    /// Reads a directory, or takes what is made here. What is missing may come later; what is there must be usable.
+    pub fn new(address: &str, source: impl Into<Source>) -> Result<Self, ConnectionError> {
         // Whatever is asked before there are certificates fails as unavailable, and is asked again.
         let unconnected = Endpoint::from_static("https://certificates.invalid").connect_lazy();
         let current = Arc::new(ArcSwapOption::empty());
-        let connection = Self { address: address.into(), directory: directory.into(), current, unconnected };
+        let connection = Self { address: address.into(), source: source.into(), current, unconnected };
         match connection.reload() {
             Ok(_) | Err(ConnectionError::Tls(TlsError::Missing { .. })) => Ok(connection),
             Err(error) => Err(error),
@@ -94,13 +92,13 @@ impl Connection {
         self.current.load().as_ref().map_or_else(|| self.unconnected.clone(), |current| current.channel.clone())
     }
 
-    /// Looks at the directory again; true if it holds something else now.
+    /// Looks again; true if there is something else now.
     pub fn reload(&self) -> Result<bool, ConnectionError> {
-        let files = ClientFiles::read(&self.directory)?;
+        let Some(files) = self.source.read()? else { return Ok(false) };
         if self.current.load().as_ref().is_some_and(|current| current.fingerprint == files.fingerprint()) {
             return Ok(false);
         }
-        let expiry = files.expiry(&self.directory)?.leaf;
+        let expiry = files.expiry(self.source.name())?.leaf;
         let channel = self.connect(&files)?;
         let replaced = CancellationToken::new();
         self.current.store(Some(Arc::new(Current { channel, fingerprint: files.fingerprint(), expiry, replaced })));
@@ -125,8 +123,9 @@ impl Connection {
             .connect_lazy())
     }
 
-    /// Looks at the directory every `period` until `shutdown`: a task for [`crate::tasks::Tasks`]. `waiting` is dropped
-    /// once there are certificates. A directory that does not load is in the log once for each different reason.
+    /// Looks at a directory every `period`, or whenever something was made, until `shutdown`: a task for
+    /// [`crate::tasks::Tasks`]. `waiting` is dropped once there are certificates. A directory that does not load is in the
+    /// log once for each different reason.
     pub async fn watch(
         self,
         waiting: Option<Guard>,
@@ -135,13 +134,14 @@ impl Connection {
     ) -> Result<(), JoinError> {
         let mut waiting = waiting.filter(|_| !self.has_certificates());
         let mut complaints = Once::default();
-        while shutdown.run_until_cancelled(sleep(period)).await.is_some() {
+        let mut source = self.source.clone();
+        while shutdown.run_until_cancelled(source.moved(period)).await.is_some() {
             let connection = self.clone();
             match spawn_blocking(move || connection.reload()).await? {
                 Ok(changed) => {
                     complaints.settled();
                     if changed {
-                        info!(directory = %self.directory.display(), "client certificates loaded");
+                        info!(directory = %source.name().display(), "client certificates loaded");
                     }
                     waiting = waiting.filter(|_| !self.has_certificates());
                 }
@@ -160,6 +160,7 @@ mod tests {
     use std::convert::Infallible;
     use std::net::SocketAddr;
 
+    use tokio::sync::watch;
     use tokio::time::timeout;
     use tonic::transport::Server;
     use tonic::{Code, Request, Status};
@@ -236,6 +237,40 @@ mod tests {
                 dir.swap(&ca.client("webhook"), &[ca]);
                 readiness.ready().await;
                 assert_eq!(ask(&connection).await.message(), "webhook");
+                stop.cancel();
+            };
+            tokio::join!(watching, client).0.unwrap();
+        })
+        .await;
+    }
+
+    fn made(ca: &Authority, role: &str) -> Option<Arc<ClientFiles>> {
+        let Pair { cert, key } = ca.client(role);
+        Some(Arc::new(ClientFiles::made(cert.into(), key.into(), ca.pem().into()).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn what_is_made_in_memory_is_shown_at_once_and_stays_when_its_maker_is_gone() {
+        beside_a_server(async |ca, addr| {
+            let (make, heard) = watch::channel(None);
+            let address = format!("https://localhost:{}", addr.port());
+            let connection = Connection::new(&address, Source::Memory(heard)).unwrap();
+            assert!(!connection.has_certificates() && !connection.reload().unwrap());
+            assert_eq!(ask(&connection).await.code(), Code::Unavailable);
+            // Made before anybody listens.
+            make.send_replace(made(ca, "webhook"));
+            let (readiness, stop) = (Readiness::new(), CancellationToken::new());
+            let waiting = readiness.require("certificates");
+            let watching = connection.clone().watch(Some(waiting), Duration::ZERO, stop.clone());
+            let client = async {
+                readiness.ready().await;
+                assert_eq!(ask(&connection).await.message(), "webhook");
+                let replaced = connection.replaced();
+                make.send_replace(made(ca, "controller"));
+                replaced.cancelled().await;
+                assert_eq!(ask(&connection).await.message(), "controller");
+                drop(make);
+                assert!(!connection.reload().unwrap() && connection.expiry().is_some());
                 stop.cancel();
             };
             tokio::join!(watching, client).0.unwrap();

@@ -1,7 +1,13 @@
-//! The client's side of TLS, from a directory as Kubernetes mounts a Secret: whom to trust and what to show. Its owner
-//! looks again now and then, and makes new connections when there is something else.
+//! The client's side of TLS, from a directory as Kubernetes mounts a Secret, or from whoever makes certificates in this
+//! process: whom to trust and what to show. Its owner looks again now and then, and makes new connections when there is
+//! something else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 pub use super::dir::Fingerprint;
 use super::dir::{Files, TlsError};
@@ -12,10 +18,30 @@ pub struct ClientFiles {
     fingerprint: Fingerprint,
 }
 
+/// Where they come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A directory, looked at now and then.
+    Directory(Arc<Path>),
+    /// Memory: nothing lies on a disk.
+    Memory(watch::Receiver<Option<Arc<ClientFiles>>>),
+}
+
+/// What a directory would be called in errors.
+const MEMORY: &str = "memory";
+
 impl ClientFiles {
     /// Reads `tls.crt`, `tls.key` and `ca.crt`.
     pub fn read(directory: &Path) -> Result<Self, TlsError> {
-        let files = Files::read(directory)?;
+        Self::checked(directory, Files::read(directory)?)
+    }
+
+    /// Of what was just made: certificate, private key and authorities, in PEM. The key is wiped when it is dropped.
+    pub fn made(certificate: Vec<u8>, key: Vec<u8>, authorities: Vec<u8>) -> Result<Self, TlsError> {
+        Self::checked(Path::new(MEMORY), Files { cert: certificate, key: key.into(), ca: authorities })
+    }
+
+    fn checked(directory: &Path, files: Files) -> Result<Self, TlsError> {
         let fingerprint = files.fingerprint();
         super::config::check_pair(directory, &files)?;
         Ok(Self { files, fingerprint })
@@ -44,6 +70,43 @@ impl ClientFiles {
     /// Tells whether other files are the same, without keeping these.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+}
+
+impl Source {
+    /// What is there now; `None` where whoever makes certificates has made none.
+    pub(super) fn read(&self) -> Result<Option<Arc<ClientFiles>>, TlsError> {
+        match self {
+            Self::Directory(directory) => ClientFiles::read(directory).map(|files| Some(Arc::new(files))),
+            Self::Memory(made) => Ok(made.borrow().clone()),
+        }
+    }
+
+    /// Returns when it is worth looking again.
+    pub(super) async fn moved(&mut self, period: Duration) {
+        match self {
+            Self::Directory(_) => sleep(period).await,
+            Self::Memory(made) => {
+                if made.changed().await.is_err() {
+                    // Whoever made them is gone: what there is stays.
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+
+    /// What it is called.
+    pub(super) fn name(&self) -> &Path {
+        match self {
+            Self::Directory(directory) => directory,
+            Self::Memory(_) => Path::new(MEMORY),
+        }
+    }
+}
+
+impl From<PathBuf> for Source {
+    fn from(directory: PathBuf) -> Self {
+        Self::Directory(directory.into())
     }
 }
 

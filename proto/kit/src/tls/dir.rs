@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
+use zeroize::Zeroizing;
 
 const MAX_FILE: u64 = 1024 * 1024;
 
@@ -62,7 +63,7 @@ pub enum TlsError {
 /// The three files' contents.
 pub(super) struct Files {
     pub(super) cert: Vec<u8>,
-    pub(super) key: Vec<u8>,
+    pub(super) key: Zeroizing<Vec<u8>>,
     pub(super) ca: Vec<u8>,
 }
 
@@ -84,13 +85,13 @@ impl Files {
             }
             Err(source) => Err(TlsError::Read { path: directory.join(name), source }),
         };
-        let read = Self { cert: read("tls.crt")?, key: read("tls.key")?, ca: read("ca.crt")? };
+        let read = Self { cert: read("tls.crt")?, key: read("tls.key")?.into(), ca: read("ca.crt")? };
         if files.is_empty() { Ok(read) } else { Err(TlsError::Missing { directory: directory.to_owned(), files }) }
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
         let mut hash = Context::new(&SHA256);
-        for content in [&self.cert, &self.key, &self.ca] {
+        for content in [&self.cert, &*self.key, &self.ca] {
             // The length keeps apart contents that only together are the same bytes.
             hash.update(&content.len().to_le_bytes());
             hash.update(content);
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     fn files(cert: &str, key: &str, ca: &str) -> Files {
-        Files { cert: cert.into(), key: key.into(), ca: ca.into() }
+        Files { cert: cert.into(), key: Vec::from(key).into(), ca: ca.into() }
     }
 
     #[test]

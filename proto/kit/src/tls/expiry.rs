@@ -56,7 +56,7 @@ mod tests {
     }
 
     fn of(cert: &str, ca: &str) -> Result<Expiry, TlsError> {
-        Expiry::of(Path::new("/tls"), &Files { cert: cert.into(), key: Vec::new(), ca: ca.into() })
+        Expiry::of(Path::new("/tls"), &Files { cert: cert.into(), key: Vec::new().into(), ca: ca.into() })
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How pods and the API server reach processes of the node: Services without a selector.
+//! How pods and the API server reach processes of the node: by the chart's Services.
 
 use kube::Client;
 
@@ -19,9 +19,9 @@ pub(super) fn names(service: &str) -> Vec<String> {
     vec![format!("{service}.{NAMESPACE}.svc")]
 }
 
-/// Makes the Services.
+/// Puts the node behind the chart's Services, beside the slices of their selectors, which select no pod.
 pub(super) async fn apply(client: &Client, kinds: &Kinds) -> anyhow::Result<()> {
-    for text in [service("keyward-broker", 8443, BROKER_PORT), service("keyward-webhook", 443, WEBHOOK_PORT)] {
+    for text in [slice("keyward-broker", "grpc", BROKER_PORT), slice("keyward-webhook", "https", WEBHOOK_PORT)] {
         for object in manifests::documents(&text)? {
             kinds.apply(client, &object).await?;
         }
@@ -29,14 +29,13 @@ pub(super) async fn apply(client: &Client, kinds: &Kinds) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn service(name: &str, port: u16, node_port: u16) -> String {
+/// Of a Service whose port has this name: by it the two belong together, whatever port of the pod the Service names.
+fn slice(service: &str, port: &str, node_port: u16) -> String {
     format!(
-        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: {NAMESPACE}}}\n\
-         spec: {{ports: [{{name: tls, port: {port}}}]}}\n---\n\
-         apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
-         metadata: {{name: {name}-node, namespace: {NAMESPACE}, labels: {{kubernetes.io/service-name: {name}, \
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+         metadata: {{name: {service}-node, namespace: {NAMESPACE}, labels: {{kubernetes.io/service-name: {service}, \
          endpointslice.kubernetes.io/managed-by: e2e.keyward.dev}}}}\n\
-         addressType: IPv4\nports: [{{name: tls, port: {node_port}, protocol: TCP}}]\n\
+         addressType: IPv4\nports: [{{name: {port}, port: {node_port}, protocol: TCP}}]\n\
          endpoints: [{{addresses: ['{NODE}'], conditions: {{ready: true}}}}]\n"
     )
 }

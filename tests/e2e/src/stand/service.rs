@@ -85,7 +85,7 @@ impl Drop for Service {
 }
 
 /// An error where a file below `directory`, which exists, holds a value or a token.
-pub(super) fn no_value_below(directory: &Path) -> anyhow::Result<()> {
+pub(crate) fn no_value_below(directory: &Path) -> anyhow::Result<()> {
     no_value_in(fs::read_dir(directory).with_context(|| directory.display().to_string())?)
 }
 
