@@ -125,7 +125,8 @@ impl Story {
     fn tell(&self) {
         let played = self.played.lock().unwrap_or_else(PoisonError::into_inner);
         for (played, step) in played.iter().zip(steps::STEPS) {
-            println!("install: {:>6.1} s  {}", played.took.as_secs_f32(), step.sentence);
+            let failed = if played.failed { ", which failed" } else { "" };
+            println!("install: {:>6.1} s  {}{failed}", played.took.as_secs_f32(), step.sentence);
         }
         for note in self.site.notes() {
             println!("install: {note}");
