@@ -14,7 +14,7 @@ struct Whole {
     api: ApiServer,
     outlets: Outlets,
     readiness: Readiness,
-    _tasks: JoinSet<()>,
+    running: JoinSet<()>,
 }
 
 impl Whole {
@@ -27,7 +27,7 @@ impl Whole {
         api.put(HOOKS, json!({"metadata": {"name": "keyward"}, "webhooks": [{"name": "a", "clientConfig": {}}]}));
         let readiness = Readiness::new();
         let outlets = Outlets::new(readiness.clone());
-        let mut whole = Self { api, outlets, readiness, _tasks: JoinSet::new() };
+        let mut whole = Self { api, outlets, readiness, running: JoinSet::new() };
         whole.lead();
         whole
     }
@@ -55,8 +55,8 @@ impl Whole {
         let mut tasks = Tasks::new();
         Certificates { client, objects, recorder, metrics, settings, outlets, looks }.spawn(&mut tasks);
         authority.spawn(&mut tasks);
-        self._tasks = JoinSet::new();
-        self._tasks.spawn(async move {
+        self.running = JoinSet::new();
+        self.running.spawn(async move {
             let _ = tasks.run_until(std::future::pending(), Duration::ZERO).await;
         });
     }
@@ -73,7 +73,7 @@ impl Whole {
 
     /// Returns once the authority's Secret holds these, and everybody was told of as many certificates.
     async fn until(&self, keys: &[&str]) {
-        let certificates = keys.iter().filter(|key| key.ends_with(".crt")).count();
+        let certificates = keys.iter().filter(|key| key.contains(".crt")).count();
         let told = |text: Option<String>| text.is_some_and(|text| text.matches("BEGIN").count() == certificates);
         let holds = |_: &ApiServer| {
             self.keys() == keys && ["shop", "keyward"].into_iter().all(|name| told(self.published(name)))

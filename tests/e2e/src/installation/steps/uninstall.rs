@@ -54,7 +54,8 @@ pub(super) async fn what_is_the_users_stays(site: &Site) -> anyhow::Result<()> {
     kubectl(&synced, "").await?;
     let pods: Api<Pod> = Api::namespaced(site.client.clone(), traffic::NAMESPACE);
     for (name, pod) in with_and_without()? {
-        let made = pods.create(&PostParams::default(), &pod).await.with_context(|| format!("a pod {name} references"))?;
+        let made =
+            pods.create(&PostParams::default(), &pod).await.with_context(|| format!("a pod {name} references"))?;
         ensure!(apps::init_containers(&made).is_empty(), "a pod {name} references was injected by nobody");
     }
 
