@@ -45,7 +45,7 @@ use self::site::Site;
 use crate::cluster::Cluster;
 
 /// The longest that one step may take. It bounds a hang.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A step.
 #[derive(Clone, Copy)]

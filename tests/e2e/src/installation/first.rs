@@ -1,5 +1,7 @@
 //! The first pod that a user starts: the example of a Deployment, in a namespace that has just been labelled.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -13,7 +15,7 @@ use super::{
     site::Site,
 };
 use crate::{
-    apps::{self, ENABLED, POD_SOON, init_containers},
+    apps::{self, ENABLED, init_containers},
     images::ENTRYPOINT,
     manifests::akvs,
     report::Report,
@@ -22,6 +24,9 @@ use crate::{
 
 /// Its namespace.
 pub const NAMESPACE: &str = "first";
+
+/// The longest that it is waited for: on a busy machine, six images are pulled and started before it.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Applies it right after `helm install` has returned, and waits for its first line.
 pub async fn first_injected_pod(site: &Site) -> anyhow::Result<()> {
@@ -48,7 +53,7 @@ pub async fn first_injected_pod(site: &Site) -> anyhow::Result<()> {
 pub async fn first_report(site: &Site, namespace: &str, app: &str) -> anyhow::Result<Report> {
     let pods: Api<Pod> = Api::namespaced(site.client.clone(), namespace);
     let params = ListParams::default().labels(&format!("app={app}"));
-    let (pod, report) = until(&format!("the first line of {app}"), 2 * POD_SOON, async || {
+    let (pod, report) = until(&format!("the first line of {app}"), PATIENCE, async || {
         for pod in pods.list(&params).await? {
             // Until it runs there is no log, and an error says so.
             let log = pods.logs(&pod.name_any(), &LogParams::default()).await.unwrap_or_default();

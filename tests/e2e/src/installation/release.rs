@@ -30,7 +30,7 @@ const EMULATOR: &str = "examples/values/emulator.yaml";
 const SELECTOR: &str = "app.kubernetes.io/name=keyward";
 
 /// How long helm waits for pods.
-const PATIENCE: &str = "--timeout=120s";
+const PATIENCE: &str = "--timeout=300s";
 
 /// The values, in a file of their own each.
 pub struct Values {
@@ -103,8 +103,8 @@ pub async fn roll_back() -> anyhow::Result<()> {
 pub async fn vault_first(values: &Values, chart: &Path, more: &[&str]) -> anyhow::Result<()> {
     let (chart, values) = (chart.to_str().context("a chart's folder")?, values.arguments(more));
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    let only = ["template", NAME, chart, "--namespace", NAMESPACE, "--show-only", "templates/emulator/deployment.yaml"];
-    let rendered = helm(&[&only, values.as_slice()].concat()).await?;
+    let only = ["--show-only", "templates/emulator/deployment.yaml"];
+    let rendered = rendered(chart, &[only.as_slice(), &values].concat()).await?;
     // As helm's own, so that the two do not contend.
     kubectl(&["apply", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", "-"], &rendered).await?;
     until_ready().await
@@ -125,6 +125,12 @@ async fn act(verb: &[&str], chart: &Path, flags: &[&str], values: &[String]) -> 
     let chart = chart.to_str().context("a chart's folder")?;
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     helm(&[verb, &[chart, "--namespace", NAMESPACE], flags, &values].concat()).await.map(drop)
+}
+
+/// `helm template`, which asks no cluster for its version.
+async fn rendered(chart: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let template = ["template", NAME, chart, "--namespace", NAMESPACE, "--kube-version=1.30.0"];
+    helm(&[&template, arguments].concat()).await
 }
 
 /// What the present chart replaces: the newest committed one that is another and runs with these values; where it came from.
@@ -165,8 +171,7 @@ impl Previous {
     async fn runs(&self, values: &Values) -> bool {
         let (chart, values) = (self.chart().display().to_string(), values.arguments(&[]));
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        let rendered = helm(&[&["template", NAME, &chart, "--namespace", NAMESPACE], values.as_slice()].concat()).await;
-        rendered.is_ok_and(|rendered| rendered.contains("kind: Deployment"))
+        rendered(&chart, &values).await.is_ok_and(|rendered| rendered.contains("kind: Deployment"))
     }
 }
 
