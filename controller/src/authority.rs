@@ -154,7 +154,7 @@ impl Authority {
                     while bundle.changed().await.is_ok() {
                         told.all().await;
                     }
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 };
                 tasks.spawn("authority", ending(tasks.drain(), following));
             }

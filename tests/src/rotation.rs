@@ -4,6 +4,7 @@
 //! | room | does |
 //! |---|---|
 //! | [`stand`] | API server, kubelet, broker, webhook and controllers |
+//! | [`scene`], [`processes`] | what there is before anybody starts; the programs |
 //! | [`kubelet`] | Secrets and `ConfigMap`s of the API server into directories, a while later |
 //! | [`by_hand`] | certificates without a controller, for testing the suite itself |
 //! | [`load`] | who calls all along |
@@ -17,9 +18,11 @@ pub mod calls;
 pub mod kubelet;
 pub mod launches;
 pub mod load;
+pub mod processes;
 pub mod report;
 pub mod resolves;
 pub mod reviews;
+pub mod scene;
 pub mod served;
 pub mod stand;
 
@@ -31,9 +34,10 @@ use tokio::time::sleep;
 use self::{
     kubelet::Delays,
     load::Load,
+    processes::Lifetimes,
     report::Report,
     served::Rotations,
-    stand::{Lifetimes, Slots, Stand},
+    stand::{Slots, Stand},
 };
 
 /// An authority is replaced after half a minute, a certificate after seven seconds. What each change takes until it has reached

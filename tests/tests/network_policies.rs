@@ -1,4 +1,4 @@
-//! Who may reach whom, by the NetworkPolicies of the chart as it is rendered: the test cluster's network enforces none, so
+//! Who may reach whom, by the `NetworkPolicies` of the chart as it is rendered: the test cluster's network enforces none, so
 //! they are evaluated here. What is refused is listed as carefully as what is allowed; docs/network.md tells it to people.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers included")]

@@ -153,7 +153,6 @@ impl Eq for Certificate {}
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let serial: String = self.serial.iter().map(|byte| format!("{byte:02x}")).collect();
-        f.debug_struct("Certificate").field("serial", &serial).finish_non_exhaustive()
+        f.debug_struct("Certificate").field("serial", &format_args!("{:02x?}", self.serial)).finish_non_exhaustive()
     }
 }

@@ -54,8 +54,9 @@ pub(super) struct Issued {
 /// A new authority: it signs what is no authority itself, and nothing else.
 pub(super) fn authority(now: SystemTime, lifetime: Duration) -> Result<Signer, IssueError> {
     let serial = serial()?;
-    let name: String = serial[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut params = params(&format!("Keyward CA {name}"), &serial, now, now + lifetime);
+    let [first, second, third, fourth, ..] = serial;
+    let name = u32::from_be_bytes([first, second, third, fourth]);
+    let mut params = params(&format!("Keyward CA {name:08x}"), &serial, now, now + lifetime);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let (key, pem) = new_key()?;

@@ -90,9 +90,10 @@ impl Dated {
     /// The first one; `lost` are the certificates that are still in use and that nobody can sign for any more.
     pub(super) fn first(lost: Vec<Certificate>, now: SystemTime, lifetime: Duration) -> Result<Self, IssueError> {
         let signer = issue::authority(now, lifetime)?;
-        Ok(Self::new(match lost.is_empty() {
-            true => Slots::new(signer),
-            false => Slots { active: Active::Orphaned(lost), other: Other::Next(signer) },
+        Ok(Self::new(if lost.is_empty() {
+            Slots::new(signer)
+        } else {
+            Slots { active: Active::Orphaned(lost), other: Other::Next(signer) }
         }))
     }
 }

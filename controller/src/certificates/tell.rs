@@ -128,9 +128,10 @@ impl Keeper {
         }
         let told = told(step);
         let note = told.as_ref().map(|(_, _, note)| note.as_str()).unwrap_or_default();
-        match told.as_ref().map(|(type_, ..)| type_) {
-            Some(EventType::Warning) => tracing::warn!(?step, note, "certificates"),
-            _ => tracing::info!(?step, note, "certificates"),
+        if matches!(told, Some((EventType::Warning, ..))) {
+            tracing::warn!(?step, note, "certificates");
+        } else {
+            tracing::info!(?step, note, "certificates");
         }
         if let Some(told) = told {
             self.event(&self.secret(&self.settings.authority), look, told).await;

@@ -2,6 +2,7 @@
 
 mod healing;
 mod server;
+mod whole;
 
 use keyward_kit::ready::{Readiness, Status};
 use keyward_types::SecretBytes;

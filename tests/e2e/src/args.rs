@@ -9,6 +9,7 @@ use libtest_mimic::Arguments;
 use crate::{cluster::repository, stand::Built};
 
 /// The end-to-end suite on a real API server.
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo e2e --")]
 pub struct Args {

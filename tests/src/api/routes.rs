@@ -107,9 +107,6 @@ async fn collection(shared: Arc<Shared>, asking: &Asking) -> Response {
         return refusal(403, "Forbidden");
     }
     let number = |name: &str| parameters.get(name).and_then(|text| text.parse::<u64>().ok());
-    if namespace.as_ref().is_some_and(|namespace| shared.state().closed.contains(namespace)) {
-        return refusal(403, "Forbidden");
-    }
     let selector = Selector::new(namespace.as_deref(), parameters);
     let shape = Shape::asked_for(&text(&asking.headers, ACCEPT.as_str()));
     if parameters.get("watch").is_some_and(|watch| watch == "true") {

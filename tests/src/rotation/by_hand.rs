@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::stand::{AUTHORITY, BROKER_NAME, INJECTED, NAMESPACE, TLS_SECRETS, WEBHOOK_NAME, set_bundle};
+use super::scene::{AUTHORITY, BROKER_NAME, INJECTED, NAMESPACE, TLS_SECRETS, WEBHOOK_NAME, set_bundle};
 use crate::{
     api::{ApiServer, Resource},
     ca::{CaError, Issued, TestCa},

@@ -8,7 +8,7 @@ use std::{
 use anyhow::ensure;
 use tokio::process::Command;
 
-use super::{load::Caller, stand};
+use super::{load::Caller, scene};
 use crate::process::without_values;
 
 /// A pod that starts again and again.
@@ -26,7 +26,7 @@ impl Caller for Launcher {
         command.args(["exec", "--", "/bin/sh", "-c", r#"[ "$DB" = "$EXPECTED" ]"#]);
         command
             .env_clear()
-            .envs([("DB", format!("{}@azurekeyvault", stand::reference(0))), ("EXPECTED", stand::value(0))]);
+            .envs([("DB", format!("{}@azurekeyvault", scene::reference(0))), ("EXPECTED", scene::value(0))]);
         command.env("KEYWARD_BROKER", &self.broker).env("KEYWARD_CA_FILE", &self.authority);
         command.env("KEYWARD_TOKEN_FILE", &self.token).env("KEYWARD_DEADLINE", "5s");
         let Output { status, stderr, .. } = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;

@@ -18,8 +18,8 @@ use tower::service_fn;
 
 use super::{
     load::Caller,
+    scene,
     served::{Served, Server},
-    stand,
 };
 
 /// A pod that resolves references.
@@ -52,18 +52,18 @@ impl Pod {
         let bundle = tokio::fs::read_to_string(&self.authority).await.context("keyward-ca is not projected")?;
         let stream = TcpStream::connect(self.broker).await.context("no connection")?;
         let tls = TlsConnector::from(Arc::new(trusting(&bundle)?));
-        let stream = tls.connect(ServerName::try_from(stand::BROKER_NAME)?, stream).await.context("no handshake")?;
+        let stream = tls.connect(ServerName::try_from(scene::BROKER_NAME)?, stream).await.context("no handshake")?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         self.served.note(Server::Broker, shown.context("the broker showed no certificate")?, &bundle);
         over(stream).await
     }
 
     async fn resolve(&self, client: &mut SecretsClient<Channel>) -> anyhow::Result<()> {
-        let references = (0..stand::SECRETS).map(|n| Reference { name: stand::reference(n), query: None });
+        let references = (0..scene::SECRETS).map(|n| Reference { name: scene::reference(n), query: None });
         let mut request = Request::new(ResolveRequest { references: references.collect() });
         request.metadata_mut().insert("authorization", self.authorization.clone());
         let values = client.resolve(request).await?.into_inner().values;
-        let expected = (0..stand::SECRETS).map(|n| stand::value(n).into_bytes());
+        let expected = (0..scene::SECRETS).map(|n| scene::value(n).into_bytes());
         ensure!(expected.eq(values.iter().cloned()), "other values");
         Ok(())
     }

@@ -9,8 +9,8 @@ use reqwest::{Certificate, Client, StatusCode, header::CONTENT_TYPE, tls::TlsInf
 
 use super::{
     load::Caller,
+    scene,
     served::{Served, Server},
-    stand,
 };
 use crate::{
     admission::{
@@ -48,7 +48,7 @@ impl Reviewer {
 
     /// Whom the configuration says to trust.
     fn bundle(&self) -> anyhow::Result<String> {
-        let configuration = stand::configuration(&self.api).context("there is no webhook configuration")?;
+        let configuration = scene::configuration(&self.api).context("there is no webhook configuration")?;
         let bundle = configuration["webhooks"][0]["clientConfig"]["caBundle"].as_str().context("no caBundle")?;
         Ok(String::from_utf8(STANDARD.decode(bundle)?)?)
     }
@@ -56,7 +56,7 @@ impl Reviewer {
     fn client(&self, bundle: &str, idle: usize) -> anyhow::Result<Client> {
         let certificates = Certificate::from_pem_bundle(bundle.as_bytes())?;
         let client = Client::builder().tls_certs_only(certificates).tls_info(true).no_proxy().http1_only();
-        Ok(client.pool_max_idle_per_host(idle).resolve(stand::WEBHOOK_NAME, self.webhook).build()?)
+        Ok(client.pool_max_idle_per_host(idle).resolve(scene::WEBHOOK_NAME, self.webhook).build()?)
     }
 }
 
@@ -69,7 +69,7 @@ impl Caller for Asking {
         };
         self.current = Some((bundle.clone(), client.clone()));
         let review: Review = self.reviewer.reviews.one(number, IMAGE);
-        let url = format!("https://{}:{}/pods?timeout=10s", stand::WEBHOOK_NAME, self.reviewer.webhook.port());
+        let url = format!("https://{}:{}/pods?timeout=10s", scene::WEBHOOK_NAME, self.reviewer.webhook.port());
         let request = client.post(url).header(CONTENT_TYPE, "application/json").body(review.body.clone());
         // Its words name the URL, port and all.
         let answer = request.send().await.map_err(reqwest::Error::without_url)?;

@@ -1,4 +1,4 @@
-//! As much of PromQL as tells which series an expression names: `name{label="value", …}`, and labels in `by (…)`.
+//! As much of `PromQL` as tells which series an expression names: `name{label="value", …}`, and labels in `by (…)`.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! NetworkPolicies as Kubernetes defines them, over plain data: who may open a connection to whom. Where the definition
+//! `NetworkPolicies` as Kubernetes defines them, over plain data: who may open a connection to whom. Where the definition
 //! leaves it to the network plugin whether an `ipBlock` means pods too, both readings are tried.
 
 use std::{collections::BTreeMap, net::IpAddr};

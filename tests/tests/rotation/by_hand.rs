@@ -6,12 +6,12 @@ use keyward_tests::{
         by_hand::{Hand, Pairs},
         calls::Kind,
         served::{Rotations, Server},
-        stand::PATIENCE,
+        stand::{PATIENCE, Stand},
         until,
     },
 };
 
-use super::support::{Loaded, World};
+use super::support::{Loaded, delays};
 
 /// All but the connection that is kept notice whom they trust.
 const NOTICE: [Kind; 4] = [Kind::ResolveAnew, Kind::Launch, Kind::ReviewAnew, Kind::ReviewKept];
@@ -28,13 +28,13 @@ struct ByHand {
 impl ByHand {
     /// With certificates of `old`, and calls that succeed.
     async fn start() -> Self {
-        let world = World::start().await;
-        let hand = Hand::at(&world.stand.api);
+        let stand = Stand::start(delays()).await.unwrap();
+        let hand = Hand::at(&stand.api);
         let [old, new] = ["old", "new"].map(|name| TestCa::new(name).unwrap());
         let first = Pairs::of(&old).unwrap();
         hand.serve(&first, &old.cert_pem());
         hand.trust(&old.cert_pem());
-        Self { loaded: world.loaded().await, hand, old, first, new }
+        Self { loaded: Loaded::of(stand).await, hand, old, first, new }
     }
 
     /// Returns once pods and servers trust `bundle`, which is of so many.

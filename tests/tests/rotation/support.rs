@@ -1,4 +1,6 @@
-//! One stand at a time, and delays that differ from one run to the next.
+//! A stand whose calls are under way, and delays that differ from one run to the next.
+
+#![allow(clippy::print_stdout, reason = "what is shown where a test fails")]
 
 use std::time::Duration;
 
@@ -6,63 +8,44 @@ use keyward_tests::rotation::{
     calls::Kind,
     kubelet::Delays,
     load::Load,
+    processes::Lifetimes,
     report::Report,
-    stand::{Lifetimes, PATIENCE, Slots, Stand},
+    stand::{PATIENCE, Slots, Stand},
     until,
 };
-use tokio::sync::{Mutex, MutexGuard};
 
 /// Nothing is rotated unless it is asked for.
 pub(crate) const LONG: Lifetimes = Lifetimes { authority: "365days", leaf: "30days", overlap: "5s" };
 
-/// Each test keeps both processors busy: side by side they would wait for each other and not for certificates.
-static ALONE: Mutex<()> = Mutex::const_new(());
-
-/// The machine for oneself.
-pub(crate) async fn alone() -> (MutexGuard<'static, ()>, Delays) {
-    let alone = ALONE.lock().await;
+/// Said, so that a failure can be had again.
+pub(crate) fn delays() -> Delays {
     let delays = Delays { seed: fastrand::u64(..), longest: Duration::from_secs(1) };
     println!("{delays:?}");
-    (alone, delays)
-}
-
-/// A stand that has the machine for itself.
-pub(crate) struct World {
-    pub(crate) stand: Stand,
-    _alone: MutexGuard<'static, ()>,
+    delays
 }
 
 /// One whose calls are under way.
 pub(crate) struct Loaded {
     pub(crate) stand: Stand,
     pub(crate) load: Load,
-    _alone: MutexGuard<'static, ()>,
-}
-
-impl World {
-    pub(crate) async fn start() -> Self {
-        let (alone, delays) = alone().await;
-        Self { stand: Stand::start(delays).await.unwrap(), _alone: alone }
-    }
-
-    /// Once everything is ready.
-    pub(crate) async fn loaded(self) -> Loaded {
-        let Self { stand, _alone } = self;
-        stand.ready().await.unwrap();
-        let loaded = Loaded { load: Load::start(&stand).unwrap(), stand, _alone };
-        loaded.go_on().await;
-        loaded
-    }
 }
 
 impl Loaded {
     /// With these controllers, which rotate nothing by themselves.
     pub(crate) async fn with_controllers(identities: &[&'static str]) -> Self {
-        let mut world = World::start().await;
+        let mut stand = Stand::start(delays()).await.unwrap();
         for identity in identities {
-            world.stand.controller(identity, LONG).unwrap();
+            stand.controller(identity, LONG).unwrap();
         }
-        world.loaded().await
+        Self::of(stand).await
+    }
+
+    /// Of one that will have certificates.
+    pub(crate) async fn of(stand: Stand) -> Self {
+        stand.ready().await.unwrap();
+        let loaded = Self { load: Load::start(&stand).unwrap(), stand };
+        loaded.go_on().await;
+        loaded
     }
 
     /// Returns once calls of every kind have succeeded since.

@@ -129,13 +129,12 @@ impl Held {
         let known = self.objects.get(&named).cloned();
         match (method.as_str(), known) {
             ("GET", known) => return known.ok_or(404),
-            ("POST", Some(_)) => return Err(409),
             ("POST", None) if body["metadata"].get("resourceVersion").is_none() => self.put(&named, body),
             ("PUT", Some(known)) if body["metadata"]["resourceVersion"] == known["metadata"]["resourceVersion"] => {
                 assert_eq!(body["type"], known["type"], "a type cannot be changed");
                 self.put(&named, body);
             }
-            ("PUT", Some(_)) => return Err(409),
+            ("POST" | "PUT", Some(_)) => return Err(409),
             ("PATCH", Some(mut known)) => {
                 patch(&mut known, &body)?;
                 self.put(&named, known);

@@ -244,9 +244,9 @@ mod tests {
         .await;
     }
 
-    fn made(ca: &Authority, role: &str) -> Option<Arc<ClientFiles>> {
+    fn made(ca: &Authority, role: &str) -> Arc<ClientFiles> {
         let Pair { cert, key } = ca.client(role);
-        Some(Arc::new(ClientFiles::made(cert.into(), key.into(), ca.pem().into()).unwrap()))
+        Arc::new(ClientFiles::made(cert.into(), key.into(), ca.pem().into()).unwrap())
     }
 
     #[tokio::test]
@@ -258,7 +258,7 @@ mod tests {
             assert!(!connection.has_certificates() && !connection.reload().unwrap());
             assert_eq!(ask(&connection).await.code(), Code::Unavailable);
             // Made before anybody listens.
-            make.send_replace(made(ca, "webhook"));
+            make.send_replace(Some(made(ca, "webhook")));
             let (readiness, stop) = (Readiness::new(), CancellationToken::new());
             let waiting = readiness.require("certificates");
             let watching = connection.clone().watch(Some(waiting), Duration::ZERO, stop.clone());
@@ -266,7 +266,7 @@ mod tests {
                 readiness.ready().await;
                 assert_eq!(ask(&connection).await.message(), "webhook");
                 let replaced = connection.replaced();
-                make.send_replace(made(ca, "controller"));
+                make.send_replace(Some(made(ca, "controller")));
                 replaced.cancelled().await;
                 assert_eq!(ask(&connection).await.message(), "controller");
                 drop(make);

@@ -111,7 +111,7 @@ impl Site {
         ];
         for question in questions {
             let said = kubectl(question, "").await.map_or_else(|error| format!("{error:#}"), |said| said.stdout);
-            seen += &format!("$ kubectl {}\n{said}\n", question.join(" "));
+            seen.extend(["$ kubectl ", &question.join(" "), "\n", &said, "\n"]);
         }
         seen += &self.printed_by_components().await;
         // Where the file cannot be written there is nobody to tell.
@@ -126,7 +126,7 @@ impl Site {
                 ["logs", "--namespace", NAMESPACE, "--selector", selector, "--all-containers", "--prefix", "--tail=-1"];
             let question = [question.as_slice(), &[previous, "--ignore-errors"]].concat();
             let said = kubectl(&question, "").await.map_or_else(|error| format!("{error:#}"), |said| said.stdout);
-            printed += &format!("$ kubectl {}\n", question.join(" "));
+            printed.extend(["$ kubectl ", &question.join(" "), "\n"]);
             for line in said.lines() {
                 printed += &keyward_tests::process::without_values(line);
                 printed.push('\n');

@@ -38,7 +38,7 @@ const CERT_MANAGER: &str = "examples/values/cert-manager.yaml";
 const MONITORING: &str = "charts/tests/rendered/monitoring.values.yaml";
 
 async fn whatever_values_an_example_has_the_api_server_accepts_every_object(scene: &Scene) -> anyhow::Result<()> {
-    let (namespace, version) = release(scene).await?;
+    let (namespace, version) = dry_run_namespace(scene).await?;
     // A name of an earlier test's may be among those that values name.
     scene.until_no_namespace_ends().await?;
     let mut kinds = BTreeSet::new();
@@ -57,7 +57,7 @@ async fn whatever_values_an_example_has_the_api_server_accepts_every_object(scen
 }
 
 async fn a_misspelt_field_of_any_kind_is_refused_with_its_file_and_object(scene: &Scene) -> anyhow::Result<()> {
-    let (namespace, version) = release(scene).await?;
+    let (namespace, version) = dry_run_namespace(scene).await?;
     for (values, object, right, wrong, field) in MISSPELT {
         let misspelt = Rendered::of(values, &namespace, &version).await?.misspelt(object, right, wrong)?;
         let refused = misspelt.accepted().await.err().with_context(|| format!("{wrong} was accepted"))?;
@@ -70,7 +70,7 @@ async fn a_misspelt_field_of_any_kind_is_refused_with_its_file_and_object(scene:
 }
 
 async fn helm_would_install_every_example(scene: &Scene) -> anyhow::Result<()> {
-    let (namespace, _) = release(scene).await?;
+    let namespace = release_namespace(scene).await?;
     for values in files()? {
         let install = ["install", "keyward", "charts/keyward", "--namespace", &namespace, "--dry-run=server"];
         let printed = helm(&[&install, ["--values", &values].as_slice()].concat()).await?;
@@ -79,14 +79,19 @@ async fn helm_would_install_every_example(scene: &Scene) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where a release would be, and the version of the API server: a namespace whose pods must be `restricted`, with the one
-/// account that must be there before its pods. Definitions of all kinds are there then.
-async fn release(scene: &Scene) -> anyhow::Result<(String, String)> {
+/// A namespace for a release, whose pods must be `restricted`. Definitions of all kinds are there then.
+async fn release_namespace(scene: &Scene) -> anyhow::Result<String> {
     scene.stand().await?;
     define_others(scene).await?;
     let restricted = ["enforce", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}"));
     let labels = restricted.each_ref().map(|label| (label.as_str(), "restricted"));
-    let namespace = scene.namespace_with("release", &[], &labels).await?;
+    scene.namespace_with("release", &[], &labels).await
+}
+
+/// The same with the one account that must be there before its pods, which a dry run does not make; and the version of the
+/// API server, to render for.
+async fn dry_run_namespace(scene: &Scene) -> anyhow::Result<(String, String)> {
+    let namespace = release_namespace(scene).await?;
     let account =
         format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: keyward-test, namespace: {namespace}}}\n");
     scene.apply_one(&account).await?;

@@ -67,7 +67,7 @@ fn an_authority_that_nobody_shows_a_certificate_of_is_made_anew_at_once() {
             *world.found(leaf) = Found::Held(Held { authorities: bundle.clone(), ..held });
         }
     };
-    let cases: [(&str, &dyn Fn(&mut World)); 3] = [("over", &over), ("gone", &gone), ("strange", &stranger)];
+    let cases: [Change<'_>; 3] = [("over", &over), ("gone", &gone), ("strange", &stranger)];
     for (what, change) in cases {
         let mut world = World::settled(at(0));
         lose_authority(&mut world);
@@ -89,7 +89,7 @@ fn a_certificate_that_is_lost_while_the_authority_is_comes_from_the_next_one_at_
 #[test]
 fn certificates_that_are_lost_over_or_wrong_are_issued_at_once() {
     let other = made(0);
-    let changes: [(&str, &dyn Fn(&mut World)); 7] = [
+    let changes: [Change<'_>; 7] = [
         ("missing", &|world| *world.found(Leaf::Broker) = Found::Missing),
         ("broken", &|world| *world.found(Leaf::Broker) = Found::Broken),
         ("another authority's", &|world| {

@@ -76,7 +76,7 @@ fn causes(error: &tonic::transport::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text += &format!(": {error}");
+        text.extend([": ", &error.to_string()]);
         source = error.source();
     }
     text
