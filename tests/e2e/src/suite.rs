@@ -76,8 +76,9 @@ pub fn all() -> Vec<Test> {
         steady::TESTS,
         restarts::TESTS,
         leaders::TESTS,
-        narrow::TESTS,
         &denials::tests(),
+        // Refused on purpose, and denials count what was refused before them.
+        narrow::TESTS,
         &injection::tests(),
     ]
     .concat()
