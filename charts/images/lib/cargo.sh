@@ -6,9 +6,9 @@ images_die() {
   exit 1
 }
 
-# COMMAND PACKAGE: Debian's package, only where the command is missing.
+# COMMAND PACKAGE: Debian's package, only where the command, or the file, is missing.
 images_need() {
-  command -v "$1" >/dev/null && return
+  command -v "$1" >/dev/null || [ -e "$1" ] && return
   command -v apt-get >/dev/null || images_die "$1 is missing and there is no apt-get; install it by hand"
   apt-get update -qq >/dev/null
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$2" >/dev/null
@@ -28,7 +28,7 @@ prepare_cargo() {
   if ! target_is_installed && command -v rustup >/dev/null; then
     rustup target add "$TARGET" >&2 || true
   fi
-  [ "$(uname -m)" = "$machine" ] || prepare_cross "$machine"
+  [ "$(uname -m)" = "$machine" ] || prepare_cross "$machine" "${1#linux/}"
 }
 
 # For what is shipped: no folder of this machine in the program, so that it is the same wherever it is built.
@@ -38,10 +38,11 @@ hide_folders() {
   export CARGO_ENCODED_RUSTFLAGS
 }
 
-# ring compiles C, and rustc links by a C compiler.
+# MACHINE DEBIAN: ring compiles C, for which any libc's types will do, and rustc links by a C compiler.
 prepare_cross() {
   local compiler=$1-linux-gnu-gcc name=${TARGET//-/_}
   images_need "$compiler" "gcc-${1//_/-}-linux-gnu"
+  images_need "/usr/$1-linux-gnu/include/stdint.h" "libc6-dev-$2-cross"
   export "CC_$name=$compiler" "CARGO_TARGET_${name^^}_LINKER=$compiler"
 }
 
