@@ -6,6 +6,7 @@ pub mod api;
 pub mod bare_root;
 pub mod bench;
 pub mod ca;
+pub mod fleet;
 pub mod footprint;
 pub mod launches;
 pub mod process;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod identities;
+mod peers;
 mod vaults;
 
 use std::{
@@ -19,7 +20,7 @@ use prometheus_client::{
 
 use super::series::{self, Kind, Series};
 use crate::{
-    cache::ObjectCache, cluster::reviews::Reviews, policy::Current, readers::Readers,
+    cache::ObjectCache, cluster::reviews::Reviews, peers::Peers, policy::Current, readers::Readers,
     source::kubernetes::health::Health, vault::azure::AzureVaults,
 };
 
@@ -31,6 +32,8 @@ pub struct State {
     pub snapshot: Arc<Current>,
     /// Which vaults are open.
     pub readers: Arc<Readers>,
+    /// The other replicas.
+    pub peers: Arc<Peers>,
     /// As whom they are read.
     pub azure: Arc<AzureVaults>,
     /// The server's certificates.
@@ -61,6 +64,7 @@ impl Collector for State {
             self.cache(),
             self.manifests(),
             vaults::samples(self),
+            peers::samples(&self.peers, &self.readers),
             identities::samples(self.azure.identities()),
             self.tls(),
             cluster::watches(self.watches.as_deref()),
