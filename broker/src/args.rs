@@ -4,6 +4,7 @@
 #![allow(rustdoc::bare_urls, reason = "the comments become the text of --help")]
 
 pub mod azure;
+pub mod events;
 mod operator;
 
 use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
@@ -13,6 +14,7 @@ use keyward_kit::telemetry::LogArgs;
 
 pub use self::{
     azure::{AzureArgs, CloudArg, IdentityKind},
+    events::EventsArgs,
     operator::{ConnectionArgs, ExplainArgs, Output, RefreshArgs, StatusArgs},
 };
 use crate::policy::{DefaultAccess, durations};
@@ -127,6 +129,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
     pub azure: AzureArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
+    pub events: EventsArgs,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]

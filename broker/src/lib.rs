@@ -13,6 +13,7 @@
 //! | [`cache`] | one read however many ask; bounded | |
 //! | [`changes`] | what polling found out, told to whoever listens | |
 //! | [`poll`] | compares what is held with its vault, again and again | |
+//! | [`events`] | Event Grid says that something has changed: [`poll`] looks at it now | HTTPS |
 //! | [`budget`] | when a vault may be asked | |
 //! | [`readers`], [`opener`] | one open vault for each in use | |
 //! | [`vault`] | the way out: official SDK, pinned origin, no retries | HTTPS |
@@ -41,6 +42,7 @@ pub mod cache;
 pub mod changes;
 pub mod check;
 pub mod cluster;
+pub mod events;
 pub mod explain;
 pub mod fetch;
 pub mod figures;

@@ -14,7 +14,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Refresh, Refreshed, round::Rounds};
+use super::{
+    Refresh, Refreshed,
+    hints::{Follower, Hints},
+    round::Rounds,
+};
 use crate::{
     cache::ObjectCache,
     policy::{Current, VaultId},
@@ -94,7 +98,12 @@ impl Poller {
         (poller, Refresher(asks))
     }
 
-    /// Polls until `shutdown`; rounds then under way are dropped, and what they found with them.
+    /// The task that follows hints beside this one, and the way to give it some.
+    pub fn follower(&self, refresher: &Refresher) -> (Follower, Hints) {
+        Follower::new(self.rounds.clone(), Arc::clone(&self.readers), refresher.clone())
+    }
+
+    /// Polls until `shutdown`; rounds then under way are dropped, whatever they read is kept.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
             let next = self.next_due();

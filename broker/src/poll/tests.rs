@@ -28,7 +28,8 @@ use crate::{
 
 mod confirmation;
 mod failures;
-mod snapshot;
+
+mod hints;
 
 struct Fixture {
     fake: FakeVault,
