@@ -5,7 +5,7 @@
 //! | [`scheduler`](self) | one round for each open vault and interval, and at once where an operator asks | |
 //! | [`hints`] | a look at objects of which somebody says that they have changed | |
 //! | `agenda` | when such looks begin: soon, together, and seldom | none: pure |
-//! | `named` | one such look | vault |
+//! | `here`, `named` | such looks into the vaults that are open here | vault |
 //! | `round` | one comparison of everything that is cached of one vault | vault |
 //! | `listing` | a collection's stamps, page by page, as far as they are of use | vault |
 //! | `plan` | a stamp and what is held → what is to be done | none: pure |
@@ -16,6 +16,7 @@
 //! snapshot.
 
 mod agenda;
+mod here;
 pub mod hints;
 mod listing;
 mod mode;

@@ -24,7 +24,7 @@ const MAX_VAULTS: usize = 1_000;
 
 /// A look that is to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// At objects of these names.
     Objects(BTreeSet<ObjectName>),
     /// At everything that is held.

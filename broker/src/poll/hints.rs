@@ -4,33 +4,30 @@
 //! was not refused, is not asked for. So a hint can be given by anybody who is known at all.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use async_trait::async_trait;
 use keyward_types::ObjectName;
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::Notify,
     task::{self, JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Refresh, Refresher,
-    agenda::{Agenda, Kind, Look},
-    round::Rounds,
-};
-use crate::{readers::Readers, vault::origin::Origin};
+use super::agenda::{Agenda, Kind};
+use crate::vault::origin::Origin;
+
+pub(crate) use super::agenda::Look;
 
 /// With nothing on the agenda there is nothing to do; this only bounds the sleep.
 const IDLE: Duration = Duration::from_secs(3_600);
-/// After a look that the vault did not let end, everything is looked at: what was to be found is found then.
+/// After a look that did not end well everything is looked at: what was to be found is found then.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// Rounds that hints have made at a time: operators wait in the same line.
-const ROUNDS_AT_A_TIME: usize = 4;
 
 /// Something may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,34 +76,30 @@ impl Hinted for Hints {
     }
 }
 
-/// The task that follows hints. One for the whole broker.
+/// What is done when a look is due.
+#[async_trait]
+pub(crate) trait Looks: Send + Sync + 'static {
+    /// Looks. False where not all was seen that was to be seen.
+    async fn look(&self, vault: &Origin, look: Look) -> bool;
+}
+
+/// A task that follows hints: at most one look of a kind at each vault at a time.
 pub struct Follower {
-    rounds: Rounds,
-    readers: Arc<Readers>,
-    refresher: Refresher,
+    looks: Arc<dyn Looks>,
     hints: Hints,
-    places: Arc<Semaphore>,
     about: HashMap<task::Id, (Origin, Kind)>,
-    /// Whether all was seen that was to be seen.
+    /// Whether all was seen.
     under_way: JoinSet<bool>,
 }
 
 impl Follower {
-    pub(super) fn new(rounds: Rounds, readers: Arc<Readers>, refresher: Refresher) -> (Self, Hints) {
+    /// The task's state, and the way to give it hints.
+    pub(crate) fn new(looks: Arc<dyn Looks>) -> (Self, Hints) {
         let hints = Hints::default();
-        let follower = Self {
-            rounds,
-            readers,
-            refresher,
-            hints: hints.clone(),
-            places: Arc::new(Semaphore::new(ROUNDS_AT_A_TIME)),
-            about: HashMap::new(),
-            under_way: JoinSet::new(),
-        };
-        (follower, hints)
+        (Self { looks, hints: hints.clone(), about: HashMap::new(), under_way: JoinSet::new() }, hints)
     }
 
-    /// Follows hints until `shutdown`; looks then under way are dropped, whatever they read is kept.
+    /// Follows hints until `shutdown`; looks then under way are dropped, and what they found with them.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Infallible> {
         let shared = Arc::clone(&self.hints.0);
         loop {
@@ -121,40 +114,12 @@ impl Follower {
     }
 
     fn begin(&mut self) {
-        let looks = self.hints.agenda().begin(Instant::now());
-        for (vault, look) in looks {
-            let kind = look.kind();
-            let begun = match look {
-                Look::Objects(names) => self.look_at(&vault, names),
-                Look::Round => self.round(&vault),
-            };
-            self.about.insert(begun, (vault, kind));
+        let due = self.hints.agenda().begin(Instant::now());
+        for (vault, look) in due {
+            let (kind, looks, at) = (look.kind(), Arc::clone(&self.looks), vault.clone());
+            let begun = self.under_way.spawn(async move { looks.look(&at, look).await });
+            self.about.insert(begun.id(), (vault, kind));
         }
-    }
-
-    fn look_at(&mut self, vault: &Origin, names: BTreeSet<ObjectName>) -> task::Id {
-        let open = self.readers.all().into_iter().filter(|open| open.id().origin == *vault);
-        let (open, rounds): (Vec<_>, _) = (open.collect(), self.rounds.clone());
-        let look = async move {
-            let mut all = true;
-            for vault in &open {
-                all &= rounds.look_at(vault, &names).await.is_ok();
-            }
-            all
-        };
-        self.under_way.spawn(look).id()
-    }
-
-    fn round(&mut self, vault: &Origin) -> task::Id {
-        let (places, refresher, vault) = (Arc::clone(&self.places), self.refresher.clone(), vault.clone());
-        let round = async move {
-            // The semaphore is never closed.
-            let _place = places.acquire().await;
-            refresher.refresh(Some(&vault)).await;
-            // One that does not end well is the poller's to begin again.
-            true
-        };
-        self.under_way.spawn(round).id()
     }
 
     fn ended(&mut self, ended: Result<(task::Id, bool), JoinError>) {

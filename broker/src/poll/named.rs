@@ -8,37 +8,36 @@ use keyward_types::ObjectName;
 use super::round::{CONCURRENT, Rounds, ends_round};
 use crate::{
     budget::Class,
-    cache::{CacheKey, Checked, LoadError},
-    changes::Change,
+    cache::{Batch, CacheKey, Checked, LoadError},
     readers::OpenVault,
 };
 
 impl Rounds {
-    /// Reads again what is held of these names, or was refused. The error is the last one, and what had it stays as it was.
-    pub(super) async fn look_at(&self, vault: &Arc<OpenVault>, names: &BTreeSet<ObjectName>) -> Result<u64, LoadError> {
+    /// Reads again what is held of these names, or was refused, and swaps in whatever was found. The error is the last one,
+    /// and what had it stays as it was.
+    pub(super) async fn look_at(&self, vault: &Arc<OpenVault>, names: &BTreeSet<ObjectName>) -> Result<(), LoadError> {
         let mut reads = stream::iter(self.named(vault, names))
             .map(|key| async move { (self.cache.check(&key, vault, Class::ChangeCheck).await, key) })
             .buffer_unordered(CONCURRENT);
-        let (mut changed, mut failed) = (0, None);
+        let (mut changes, mut failed) = (Vec::new(), Ok(()));
         while let Some((outcome, key)) = reads.next().await {
             match outcome {
                 Ok(Checked::Same) => {}
-                Ok(Checked::Changed) => {
-                    changed += 1;
-                    self.changes.tell(Change::Object(key));
-                }
+                Ok(Checked::Changed(found)) => changes.push((key, found)),
                 Err(error) => {
                     tracing::warn!(vault = %key.vault.origin, object = %key.object.name, %error, "not looked at again");
                     let over = ends_round(&error);
-                    failed = Some(error);
+                    failed = Err(error);
                     if over {
                         break;
                     }
                 }
             }
         }
-        vault.progress().changes += changed;
-        failed.map_or(Ok(changed), Err)
+        drop(reads);
+        vault.progress().changes += changes.len() as u64;
+        self.cache.swap(Batch { vault: Arc::clone(vault.id()), changes }).await;
+        failed
     }
 
     /// What is known under these names. A pinned version never becomes another.

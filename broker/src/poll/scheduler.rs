@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Refresh, Refreshed,
+    here::Here,
     hints::{Follower, Hints},
     round::Rounds,
 };
@@ -100,10 +101,10 @@ impl Poller {
 
     /// The task that follows hints beside this one, and the way to give it some.
     pub fn follower(&self, refresher: &Refresher) -> (Follower, Hints) {
-        Follower::new(self.rounds.clone(), Arc::clone(&self.readers), refresher.clone())
+        Follower::new(Arc::new(Here::new(self.rounds.clone(), Arc::clone(&self.readers), refresher.clone())))
     }
 
-    /// Polls until `shutdown`; rounds then under way are dropped, whatever they read is kept.
+    /// Polls until `shutdown`; rounds then under way are dropped, and what they found with them.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
             let next = self.next_due();

@@ -30,6 +30,7 @@ mod confirmation;
 mod failures;
 
 mod hints;
+mod snapshot;
 
 struct Fixture {
     fake: FakeVault,

@@ -10,9 +10,9 @@ const SOON: Duration = Duration::from_millis(150);
 
 impl Fixture {
     fn follower(&self) -> (Hints, CancellationToken, JoinHandle<()>) {
-        let Rounds { cache, snapshot, changes, .. } = self.rounds.clone();
+        let Rounds { cache, snapshot, .. } = self.rounds.clone();
         let settings = Settings { reread_after: Duration::from_secs(24 * 3_600), chance: || 1.0 };
-        let (poller, refresher) = Poller::new(cache, Arc::clone(&self.readers), snapshot, changes, settings);
+        let (poller, refresher) = Poller::new(cache, Arc::clone(&self.readers), snapshot, settings);
         let (follower, hints) = poller.follower(&refresher);
         let stop = CancellationToken::new();
         let (polling, following) = (poller.run(stop.clone()), follower.run(stop.clone()));
@@ -31,7 +31,7 @@ impl Fixture {
 #[tokio::test(start_paused = true)]
 async fn what_is_hinted_is_read_soon_and_nothing_else_is() {
     let all = fixture(400, 40).await;
-    let mut told = all.rounds.changes.listen();
+    let mut told = all.changes.listen();
     let (hints, stop, running) = all.follower();
     all.fake.set("s7");
     all.fake.set("s8");
@@ -57,7 +57,7 @@ async fn what_was_refused_is_found_again_when_it_comes_back() {
     all.fake.enable("s7", false);
     all.round().await;
     let (hints, stop, running) = all.follower();
-    let mut told = all.rounds.changes.listen();
+    let mut told = all.changes.listen();
     all.fake.enable("s7", true);
     all.hint(&hints, "s7");
     tokio::time::sleep(SOON).await;
