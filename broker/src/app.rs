@@ -1,5 +1,6 @@
 //! Puts the parts together: [`build`] binds and returns real addresses, [`Bound::run`] serves until told to stop.
 
+mod events;
 mod peers;
 mod services;
 mod source;
@@ -32,7 +33,7 @@ use crate::{
     metrics::{Metrics, PREFIX, state::State},
     peers::Peers,
     policy::Current,
-    poll::{Poller, Refresher, Settings},
+    poll::{Poller, Refresher, Settings, hints::Hints},
     readers::Readers,
     setup::{self, Authentication, SetupError},
     source::dir::DirectoryError,
@@ -59,6 +60,7 @@ const LOG_LEVEL_EVERY: Duration = Duration::from_secs(10);
 pub struct Bound {
     grpc: SocketAddr,
     admin: SocketAddr,
+    events: Option<SocketAddr>,
     tasks: Tasks,
     peers: Arc<Peers>,
     drain: Duration,
@@ -94,7 +96,7 @@ pub enum StartError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Reads the configuration's files, binds both ports, and prepares every task. `log` changes what is logged.
+/// Reads the configuration's files, binds the ports, and prepares every task. `log` changes what is logged.
 pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<Bound, StartError> {
     let mut registry = Registry::with_prefix(PREFIX);
     let metrics = Arc::new(Metrics::new(&mut registry));
@@ -113,7 +115,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         peers,
     };
     let tls = ServerTls::load(&args.tls_dir, Alpn::Http2)?;
-    let (listener, grpc) = listen(args.listen).await?;
+    let (listener, grpc) = listen("--listen", args.listen).await?;
     let readiness = Readiness::new();
     tls.required_by(&readiness);
     let mut tasks = Tasks::new();
@@ -133,7 +135,9 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let admin_address = admin.addr();
 
     peers::spawn(&mut tasks, &core, &args, cluster.as_ref(), &readiness)?;
-    let own_vaults = Arc::new(spawn_poller(&mut tasks, &core, args.reread_after));
+    let (refresher, hints) = spawn_poller(&mut tasks, &core, args.reread_after);
+    let own_vaults = Arc::new(refresher);
+    let events = events::spawn(&mut tasks, &args, &core, Arc::new(hints), Arc::clone(&metrics)).await?;
     let services = Services {
         core: core.clone(),
         authenticator: pods,
@@ -162,7 +166,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         Ok::<_, Infallible>(())
     });
     tasks.spawn_outliving("admin port", admin.serve(tasks.close()));
-    Ok(Bound { grpc, admin: admin_address, tasks, peers: core.peers, drain: args.drain })
+    Ok(Bound { grpc, admin: admin_address, events, tasks, peers: core.peers, drain: args.drain })
 }
 
 impl Bound {
@@ -178,7 +182,8 @@ impl Bound {
 
     /// Serves until `signal`, then has the other replicas take over, and lets requests under way finish.
     pub async fn run(self, signal: impl Future<Output = ()>) -> Result<(), TaskError> {
-        tracing::info!(grpc = %self.grpc, admin = %self.admin, replica = %self.peers.own(), "serving");
+        let events = self.events.map(tracing::field::display);
+        tracing::info!(grpc = %self.grpc, admin = %self.admin, events, replica = %self.peers.own(), "serving");
         let peers = Arc::clone(&self.peers);
         let left = async move {
             signal.await;
@@ -188,8 +193,8 @@ impl Bound {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { flag: "--listen", address, source };
+async fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { flag, address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
@@ -239,14 +244,16 @@ async fn spawn_grpc(
     Ok(())
 }
 
-fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> Refresher {
+fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> (Refresher, Hints) {
     let settings = Settings { reread_after, chance: fastrand::f64 };
     let (cache, readers, snapshot) = (core.cache.clone(), Arc::clone(&core.readers), Arc::clone(&core.snapshot));
     let (poller, refresher) = Poller::new(cache, readers, snapshot, core.peers.board.watch(), settings);
+    let (follower, hints) = poller.follower(&refresher);
+    tasks.spawn("hints", follower.run(tasks.drain()));
     let drain = tasks.drain();
     tasks.spawn("version polling", async move {
         poller.run(drain).await;
         Ok::<_, Infallible>(())
     });
-    refresher
+    (refresher, hints)
 }

@@ -4,6 +4,7 @@
 #![allow(rustdoc::bare_urls, reason = "the comments become the text of --help")]
 
 pub mod azure;
+pub mod events;
 mod operator;
 mod peers;
 
@@ -14,6 +15,7 @@ use keyward_kit::telemetry::LogArgs;
 
 pub use self::{
     azure::{AzureArgs, CloudArg, IdentityKind},
+    events::EventsArgs,
     operator::{ConnectionArgs, ExplainArgs, Output, RefreshArgs, StatusArgs},
     peers::PeersArg,
 };
@@ -143,6 +145,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
     pub azure: AzureArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a comment here would become the help of every flag")]
+    pub events: EventsArgs,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would become the help of every flag")]

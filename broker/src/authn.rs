@@ -1,4 +1,5 @@
-//! Who asks: from a bearer token to the pod that it was projected into. Called by [`crate::grpc`], once a request.
+//! Who asks: from a bearer token to the pod that it was projected into. Called by [`crate::grpc`], once a request; Event
+//! Grid's own tokens are verified here too, for [`crate::events`].
 //!
 //! | room | does | I/O |
 //! |---|---|---|
@@ -7,11 +8,13 @@
 //! | `keys` | a JSON Web Key Set → keys that can verify | none: pure |
 //! | `jws` | a token → its claims, once a key has verified it | none: pure |
 //! | `claims` | claims → [`Caller`] | none: pure |
+//! | [`entra`] | a token of Entra → whether the application that Event Grid is made it | issuer |
 //! | [`review`] | asks the API server, after what can be told without it | API server |
 //! | [`operators`] | an operator's token → whether the cluster's rules let it call | API server |
 //! | [`verdicts`] | remembers for at most 30 s whom a token was accepted for | none |
 
 mod claims;
+pub mod entra;
 pub mod jwks;
 mod jws;
 mod keys;

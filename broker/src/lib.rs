@@ -14,6 +14,7 @@
 //! | [`changes`] | what polling found out, told to whoever listens | |
 //! | [`poll`] | compares what is held with its vault, again and again | |
 //! | [`peers`] | which replica asks the vault, and what the others hear of it | gRPC |
+//! | [`events`] | Event Grid says that something has changed: [`poll`] looks at it now | HTTPS |
 //! | [`budget`] | when a vault may be asked | |
 //! | [`readers`], [`opener`] | one open vault for each in use | |
 //! | [`vault`] | the way out: official SDK, pinned origin, no retries | HTTPS |
@@ -42,6 +43,7 @@ pub mod cache;
 pub mod changes;
 pub mod check;
 pub mod cluster;
+pub mod events;
 pub mod explain;
 pub mod fetch;
 pub mod figures;

@@ -23,7 +23,7 @@ use tonic::Code;
 
 pub use document::document;
 
-use crate::{audit::code_name, vault::observe::Operation};
+use crate::{audit::code_name, events::Outcome, vault::observe::Operation};
 
 /// What every name begins with.
 pub const PREFIX: &str = "keyward";
@@ -37,6 +37,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_duration: Family<MethodLabel, Histogram>,
     vault_request_duration: Family<OperationLabel, Histogram>,
+    events: Family<OutcomeLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +56,11 @@ struct OperationLabel {
     operation: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 impl Metrics {
     /// Registers every series of this struct.
     pub fn new(registry: &mut Registry) -> Self {
@@ -63,6 +69,7 @@ impl Metrics {
             requests: Family::default(),
             request_duration: Family::new_with_constructor(seconds),
             vault_request_duration: Family::new_with_constructor(seconds),
+            events: Family::default(),
         };
         let series = series::REQUESTS;
         registry.register(series.name, series.help, metrics.requests.clone());
@@ -70,6 +77,8 @@ impl Metrics {
         registry.register(series.name, series.help, metrics.request_duration.clone());
         let series = series::VAULT_REQUEST_DURATION;
         registry.register(series.name, series.help, metrics.vault_request_duration.clone());
+        let series = series::EVENTS;
+        registry.register(series.name, series.help, metrics.events.clone());
         metrics
     }
 
@@ -83,5 +92,10 @@ impl Metrics {
     pub fn vault_request(&self, operation: Operation, took: Duration) {
         let label = OperationLabel { operation: operation.as_str() };
         self.vault_request_duration.get_or_create(&label).observe(took.as_secs_f64());
+    }
+
+    /// So many more events, or refused deliveries, had this outcome.
+    pub fn events(&self, outcome: Outcome, more: u64) {
+        self.events.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc_by(more);
     }
 }

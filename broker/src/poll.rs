@@ -3,6 +3,9 @@
 //! | room | does | I/O |
 //! |---|---|---|
 //! | [`scheduler`](self) | one round for each open vault and interval, and at once where an operator asks | |
+//! | [`hints`] | a look at objects of which somebody says that they have changed | |
+//! | `agenda` | when such looks begin: soon, together, and seldom | none: pure |
+//! | `here`, `named` | such looks into the vaults that are open here | vault |
 //! | `round` | one comparison of everything that is cached of one vault | vault |
 //! | `listing` | a collection's stamps, page by page, as far as they are of use | vault |
 //! | `plan` | a stamp and what is held → what is to be done | none: pure |
@@ -12,8 +15,12 @@
 //! counts as gone only when the vault says so in answer to a read of the object itself: pages of a listing are no
 //! snapshot.
 
+mod agenda;
+mod here;
+pub mod hints;
 mod listing;
 mod mode;
+mod named;
 mod plan;
 mod progress;
 mod round;

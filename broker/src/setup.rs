@@ -1,7 +1,9 @@
-//! From flags to the parts that need files or other people's servers: identity, trust, the tokens' issuer.
+//! From flags to the parts that need files or other people's servers: identity, trust, the tokens' issuer, Event Grid's
+//! proofs.
 
 mod authentication;
 mod azure_json;
+mod events;
 mod identity;
 
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::{
 pub use self::{
     authentication::{Authentication, authentication},
     azure_json::AzureJsonError,
+    events::{Deliveries, EventsError, deliveries},
     identity::IdentityError,
 };
 
@@ -63,6 +66,9 @@ pub enum SetupError {
     /// The tokens' issuer, or the CA it may use.
     #[error("KEYWARD_JWKS_ISSUER or KEYWARD_JWKS_CA_FILE: {0}")]
     Issuer(SourceError),
+    /// Event Grid's deliveries.
+    #[error(transparent)]
+    Events(#[from] EventsError),
 }
 
 /// What the snapshot depends on.

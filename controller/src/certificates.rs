@@ -63,10 +63,15 @@ use self::{
     seen::{Authority, Dated},
     tell::Resting,
 };
-use crate::{authority::Looks, backoff::Cause, metrics::Metrics, objects::Objects, queue::ending};
+use crate::{
+    authority::Looks, backoff::Cause, metrics::Metrics, objects::Objects, queue::ending, scope::Place,
+    watching::Refusals,
+};
 
 /// The longest without a look, whatever was told: clocks jump, and watches may be deaf.
-const LOOK_EVERY: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_secs(300);
+/// The same while a watch is refused.
+const LOOK_EVERY_UNTOLD: Duration = Duration::from_secs(15);
 
 /// What keeping certificates needs.
 pub struct Certificates {
@@ -82,6 +87,8 @@ pub struct Certificates {
     pub settings: Settings,
     /// What is given to others in this process.
     pub outlets: Outlets,
+    /// What may not be seen.
+    pub refusals: Refusals,
     /// Which namespaces have the bundle; `None` where that is nobody's business here.
     pub looks: Option<Looks>,
 }
@@ -93,6 +100,7 @@ struct Keeper {
     metrics: Arc<Metrics>,
     settings: Settings,
     outlets: Outlets,
+    refusals: Refusals,
     looks: Option<Looks>,
     /// The authority as it was last, so that a deleted Secret comes back as it was.
     remembered: Option<Dated>,
@@ -108,9 +116,9 @@ struct Keeper {
 impl Certificates {
     /// Adds its tasks: they run until `tasks` drain.
     pub fn spawn(self, tasks: &mut Tasks) {
-        let Self { client, objects, recorder, metrics, settings, outlets, looks } = self;
+        let Self { client, objects, recorder, metrics, settings, outlets, refusals, looks } = self;
         let wake = Arc::new(Notify::new());
-        let watching = watches::all(client, settings.clone(), Arc::clone(&wake));
+        let watching = watches::all(client, settings.clone(), refusals.clone(), Arc::clone(&wake));
         tasks.spawn("watches of certificates", ending(tasks.drain(), watching));
         let waiting = outlets.begin();
         let keeper = Keeper {
@@ -119,6 +127,7 @@ impl Certificates {
             metrics,
             settings,
             outlets,
+            refusals,
             looks,
             remembered: None,
             resting: Resting::default(),
@@ -158,7 +167,8 @@ impl Keeper {
         let Some(step) = rested else {
             let time = plan.next.map(|next| next.duration_since(now).unwrap_or_default());
             let rest = self.resting.shortest(&plan.due, Instant::now());
-            let pause = time.into_iter().chain(rest).fold(LOOK_EVERY, Duration::min).max(Duration::from_millis(1));
+            let pause = time.into_iter().chain(rest).fold(self.look_every(), Duration::min);
+            let pause = pause.max(Duration::from_millis(1));
             return Turn { pause, spreading: look.bundle().filter(|_| !look.seen.spread) };
         };
         match self.carry_out(step, &look, now).await {
@@ -190,7 +200,13 @@ impl Keeper {
         if self.resting.failed(None, Cause::Passing, why, now, fastrand::f64()) {
             tracing::error!(why, "certificates cannot be looked after; it is tried again");
         }
-        Turn { pause: self.resting.rest(None, now).unwrap_or(LOOK_EVERY).min(LOOK_EVERY), spreading: None }
+        let rest = self.resting.rest(None, now).unwrap_or(LOOK_EVERY_UNTOLD);
+        Turn { pause: rest.min(LOOK_EVERY_UNTOLD), spreading: None }
+    }
+
+    fn look_every(&self) -> Duration {
+        let places = [watches::place(&self.settings), Place::Cluster];
+        if places.iter().any(|place| self.refusals.at(place)) { LOOK_EVERY_UNTOLD } else { LOOK_EVERY }
     }
 
     /// Returns when it is time, or something has changed.

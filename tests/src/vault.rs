@@ -194,6 +194,11 @@ impl Emulator {
         self.world.issuer.issue(token)
     }
 
+    /// A token of Entra with any claims, as an application shows it to others than vaults.
+    pub fn entra_token(&self, claims: &serde_json::Value) -> Result<String, SignError> {
+        self.world.access_tokens.sign(claims)
+    }
+
     /// Tokens that must be refused.
     pub fn forge(&self) -> TokenForge {
         self.world.issuer.forge()

@@ -18,7 +18,7 @@ use serde_json::Value;
 const ON_EVERYTHING: [&str; 3] = ["job", "namespace", "pod"];
 
 /// Labels whose values their documents list.
-const LISTED: [&str; 5] = ["outcome", "ready", "state", "verdict", "certificate"];
+const LISTED: [&str; 7] = ["outcome", "ready", "state", "verdict", "certificate", "phase", "slot"];
 
 /// An expression and what it is of.
 struct Expression {

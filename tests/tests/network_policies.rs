@@ -141,6 +141,23 @@ const FENCED: &[(&str, &str, Port, Verdict)] = &[
     ("prometheus", "webhook", Tcp(8080), Denied),
 ];
 
+/// With Event Grid's deliveries, by way of an Ingress controller (charts/tests/rendered/events.values.yaml).
+const WITH_EVENTS: &[(&str, &str, Port, Verdict)] = &[
+    ("ingress", "broker", Tcp(8444), Allowed),
+    ("ingress", "broker", Tcp(8443), Denied),
+    ("ingress", "broker", Tcp(8080), Denied),
+    ("ingress", "webhook", Tcp(8080), Denied),
+    ("neighbour of the ingress", "broker", Tcp(8444), Denied),
+    ("launcher", "broker", Tcp(8444), Denied),
+    ("controller", "broker", Tcp(8444), Denied),
+    ("broker", "broker", Tcp(8444), Denied),
+    ("prometheus", "broker", Tcp(8444), Denied),
+    ("stranger", "broker", Tcp(8444), Denied),
+    ("vault", "broker", Tcp(8444), Denied),
+    ("node", "broker", Tcp(8444), Denied),
+    ("launcher", "broker", Tcp(8443), Allowed),
+];
+
 /// With the emulator in the place of Azure.
 const WITH_EMULATOR: &[(&str, &str, Port, Verdict)] = &[
     ("broker", "emulator", Tcp(9443), Allowed),
@@ -170,6 +187,11 @@ fn where_addresses_are_given_nothing_else_is_reached() {
 }
 
 #[test]
+fn events_come_by_the_ingress_alone_which_reaches_nothing_else() {
+    compare("events", WITH_EVENTS);
+}
+
+#[test]
 fn the_emulator_is_the_brokers_alone() {
     compare("emulator", WITH_EMULATOR);
 }
@@ -189,7 +211,7 @@ fn what_a_plugin_makes_of_any_address_is_known() {
 /// that are its own: a renamed label or a port that was moved shows.
 #[test]
 fn every_pod_has_its_policy_and_every_port_its_rule() {
-    for name in ["minimal", "emulator"] {
+    for name in ["minimal", "emulator", "events"] {
         let cluster = Cluster::rendered(name);
         let pods: BTreeSet<_> = cluster.listening().keys().map(|component| format!("keyward-{component}")).collect();
         let policies: BTreeSet<_> =

@@ -114,16 +114,21 @@ fn check_audience(audience: &Audience) -> Result<(), AuthnError> {
 }
 
 fn check_time(claims: &Claims, now: SystemTime) -> Result<SystemTime, AuthnError> {
+    validity(claims.exp, [claims.nbf, claims.iat], now)
+}
+
+/// Until when a token is good that ends at `ends` and is good from `starts` on, where it is good at `now`.
+pub(super) fn validity(ends: u64, starts: [Option<u64>; 2], now: SystemTime) -> Result<SystemTime, AuthnError> {
     let at = |seconds| {
         SystemTime::UNIX_EPOCH
             .checked_add(Duration::from_secs(seconds))
             .ok_or(AuthnError::Malformed("one of its times is beyond all clocks"))
     };
-    let expires = at(claims.exp)?;
+    let expires = at(ends)?;
     if let Ok(since) = now.duration_since(expires) {
         return Err(AuthnError::Expired { since });
     }
-    for start in [claims.nbf, claims.iat].into_iter().flatten() {
+    for start in starts.into_iter().flatten() {
         if at(start)?.duration_since(now).is_ok_and(|ahead| ahead > LEEWAY) {
             return Err(AuthnError::NotYetValid);
         }

@@ -1,8 +1,8 @@
 //! Verifies tokens offline, against the issuer's published keys.
 //!
-//! Two halves share the keys: [`JwksAuthenticator`] uses them, [`KeyRefresher`] is the one task that reads them. A
+//! Two halves share the keys: [`IssuerKeys`] verifies by them, [`KeyRefresher`] is the one task that reads them. A
 //! caller with an unknown key asks the task and waits, so that a caller who gives up stops no fetch, and no number of
-//! callers starts a second one.
+//! callers starts a second one. What the claims must say is for [`JwksAuthenticator`] and [`super::entra`] to know.
 
 use std::{
     convert::Infallible,
@@ -80,25 +80,32 @@ struct Shared {
     pace: Pace,
 }
 
-/// Verifies tokens of one issuer.
+/// Verifies signatures by the keys of one issuer.
+pub struct IssuerKeys(Arc<Shared>);
+
+/// Verifies launchers' tokens of one issuer.
 pub struct JwksAuthenticator {
     issuer: String,
-    shared: Arc<Shared>,
+    keys: IssuerKeys,
     clock: fn() -> SystemTime,
 }
 
-/// Reads the issuer's keys; runs for as long as the authenticator is used.
+/// Reads the issuer's keys; runs for as long as they are used.
 pub struct KeyRefresher {
     source: KeySource,
     shared: Arc<Shared>,
 }
 
-/// The two halves for tokens whose `iss` is exactly `issuer`. Until the second runs, the first has no keys.
-pub fn jwks(issuer: &str, source: KeySource, pace: Pace) -> (JwksAuthenticator, KeyRefresher) {
+/// The two halves. Until the second runs, the first has no keys.
+pub fn keys(source: KeySource, pace: Pace) -> (IssuerKeys, KeyRefresher) {
     let shared = Arc::new(Shared { keys: watch::Sender::default(), wanted: Notify::new(), pace });
-    let authenticator =
-        JwksAuthenticator { issuer: issuer.to_owned(), shared: Arc::clone(&shared), clock: SystemTime::now };
-    (authenticator, KeyRefresher { source, shared })
+    (IssuerKeys(Arc::clone(&shared)), KeyRefresher { source, shared })
+}
+
+/// What accepts launchers' tokens whose `iss` is exactly `issuer`, and what keeps its keys.
+pub fn jwks(issuer: &str, source: KeySource, pace: Pace) -> (JwksAuthenticator, KeyRefresher) {
+    let (keys, refresher) = keys(source, pace);
+    (JwksAuthenticator { issuer: issuer.to_owned(), keys, clock: SystemTime::now }, refresher)
 }
 
 #[async_trait]
@@ -107,23 +114,28 @@ impl Authenticator for JwksAuthenticator {
         if token.is_empty() {
             return Err(AuthnError::Missing);
         }
-        let jws = Jws::parse(token)?;
-        let key = self.key(jws.kid()).await?;
-        claims::caller(&jws.verify(&key)?, &self.issuer, (self.clock)())
+        claims::caller(&self.keys.verified(token).await?, &self.issuer, (self.clock)())
     }
 }
 
-impl JwksAuthenticator {
+impl IssuerKeys {
+    /// The claims of a token that one of the keys has signed. Whom it is for and until when is not looked at.
+    pub(super) async fn verified(&self, token: &str) -> Result<Vec<u8>, AuthnError> {
+        let jws = Jws::parse(token)?;
+        let key = self.key(jws.kid()).await?;
+        jws.verify(&key)
+    }
+
     async fn key(&self, kid: &str) -> Result<PublicKey, AuthnError> {
-        let mut keys = self.shared.keys.subscribe();
+        let mut keys = self.0.keys.subscribe();
         let seen = keys.borrow().clone();
         if let Some(key) = seen.get(kid) {
             return Ok(key);
         }
-        if seen.is_recent(self.shared.pace.pause) {
+        if seen.is_recent(self.0.pace.pause) {
             return Err(seen.missing(kid));
         }
-        self.shared.wanted.notify_one();
+        self.0.wanted.notify_one();
         let read = keys.wait_for(|keys| keys.attempts > seen.attempts);
         match timeout(PATIENCE, read).await {
             Ok(Ok(keys)) => keys.get(kid).ok_or_else(|| keys.missing(kid)),
@@ -135,8 +147,8 @@ impl JwksAuthenticator {
 impl KeyRefresher {
     /// Reads the keys at once, every [`Pace::refresh`], and when asked, until `shutdown`. Drops `started` when there
     /// are keys. Keys once read stay in use while the issuer does not answer.
-    pub async fn run(self, started: Guard, shutdown: CancellationToken) -> Result<(), Infallible> {
-        let mut started = Some(started);
+    pub async fn run(self, started: impl Into<Option<Guard>>, shutdown: CancellationToken) -> Result<(), Infallible> {
+        let mut started = started.into();
         loop {
             let read = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),

@@ -18,7 +18,7 @@ use crate::{
 const REFUSALS: Rate = Rate { per_second: 20, burst: 200 };
 
 /// The one token; the scheme is compared without case.
-pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, AuthnError> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, AuthnError> {
     let mut values = headers.get_all("authorization").iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(AuthnError::Missing) };
     let value = value.to_str().map_err(|_| AuthnError::Missing)?;

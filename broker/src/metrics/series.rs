@@ -145,12 +145,20 @@ pub(super) const REVIEWS: Series = counter(
      `failed` for no answer",
 );
 
+pub(super) const EVENTS: Series = counter(
+    "events",
+    &["outcome"],
+    "Events that Event Grid delivered, by what became of them: `hinted`, `duplicate`, `other`, `unknown_vault`, \
+     `malformed`; handshakes; and deliveries refused as a whole: `unauthenticated`, `forbidden`, `unavailable`, \
+     `bad_request`, `busy`",
+);
+
 pub(super) const SECRETS: Series = gauge("secrets", &[], "AzureKeyVaultSecrets that hold");
 pub(super) const MANIFEST_PROBLEMS: Series = gauge("manifest_problems", &[], "Manifests that do not hold");
 pub(super) const VAULTS_OPEN: Series = gauge("vaults_open", &[], "Vaults that are read");
 
 /// Every series, in the order of the document.
-pub const ALL: [&Series; 44] = [
+pub const ALL: [&Series; 45] = [
     &REQUESTS,
     &REQUEST_DURATION,
     &CACHE_HITS,
@@ -192,6 +200,7 @@ pub const ALL: [&Series; 44] = [
     &WATCH_FAILURES,
     &SNAPSHOTS,
     &REVIEWS,
+    &EVENTS,
     &SECRETS,
     &MANIFEST_PROBLEMS,
     &VAULTS_OPEN,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Reads of one round under way at once: a round must not fill the places of a vault's gate.
-const CONCURRENT: usize = 8;
+pub(super) const CONCURRENT: usize = 8;
 
 /// What rounds need. Cloning shares it.
 #[derive(Clone)]
@@ -248,7 +248,7 @@ fn wanted(snapshot: &Snapshot, id: &VaultId) -> HashSet<CacheKey> {
 }
 
 /// Whether the vault is to be left alone, so that asking it for more makes no sense.
-fn ends_round(error: &LoadError) -> bool {
+pub(super) fn ends_round(error: &LoadError) -> bool {
     matches!(
         error,
         LoadError::Read(ReadError::Paused { .. } | ReadError::Throttled { .. })

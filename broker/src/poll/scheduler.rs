@@ -14,7 +14,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Refresh, Refreshed, round::Rounds};
+use super::{
+    Refresh, Refreshed,
+    here::Here,
+    hints::{Follower, Hints},
+    round::Rounds,
+};
 use crate::{
     cache::ObjectCache,
     peers::view::Standing,
@@ -101,6 +106,11 @@ impl Poller {
             waiting: Vec::new(),
         };
         (poller, Refresher(asks))
+    }
+
+    /// The task that follows hints beside this one, and the way to give it some.
+    pub fn follower(&self, refresher: &Refresher) -> (Follower, Hints) {
+        Follower::new(Arc::new(Here::new(self.rounds.clone(), Arc::clone(&self.readers), refresher.clone())))
     }
 
     /// Polls until `shutdown`; rounds then under way are dropped, and what they found with them.

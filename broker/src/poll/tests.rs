@@ -29,6 +29,7 @@ use crate::{
 
 mod confirmation;
 mod failures;
+mod hints;
 mod ownership;
 mod snapshot;
 

@@ -40,6 +40,18 @@
 {{- end }}
 {{- end }}
 
+{{- define "keyward.checkEvents" -}}
+{{- if and .enabled (not .keySecret) (not .entra.tenantId) }}
+{{- fail "eventGrid.enabled needs eventGrid.keySecret or eventGrid.entra.tenantId: whoever reaches the port could deliver events otherwise (docs/events.md)" }}
+{{- end }}
+{{- if and .entra.tenantId (not .entra.audiences) }}
+{{- fail "eventGrid.entra.audiences is missing: whom the tokens of eventGrid.entra.tenantId are for" }}
+{{- end }}
+{{- if and (or .entra.audiences .entra.senders) (not .entra.tenantId) }}
+{{- fail "eventGrid.entra.tenantId is missing: which tenant issues the tokens of eventGrid.entra" }}
+{{- end }}
+{{- end }}
+
 {{- define "keyward.checkCanary" -}}
 {{- if and .Values.canary.object (not .Values.canary.vault) }}
 {{- fail "canary.vault is missing: canary.object is a secret of a vault" }}

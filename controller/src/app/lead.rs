@@ -133,6 +133,7 @@ impl Lead {
                 metrics: Arc::clone(&self.metrics),
                 settings: settings.clone(),
                 outlets: outlets.clone(),
+                refusals: context.refusals.clone(),
                 looks: self.authority.as_ref().map(|(_, looks)| looks.clone()),
             };
             certificates.spawn(tasks);

@@ -64,6 +64,7 @@ fn keeper(server: &Arc<Server>, outlets: Outlets, registry: &mut Registry) -> Ke
         metrics,
         settings: settings(),
         outlets,
+        refusals: Refusals::default(),
         looks: None,
         remembered: None,
         resting: Resting::default(),

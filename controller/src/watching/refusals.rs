@@ -17,6 +17,11 @@ impl Refusals {
         self.lock().iter().map(|(what, places)| (what.clone(), places.len())).collect()
     }
 
+    /// Whether there is something that may not be seen there.
+    pub(crate) fn at(&self, place: &Place) -> bool {
+        self.lock().values().any(|places| places.contains(place))
+    }
+
     /// It is watched.
     pub(super) fn know(&self, what: &str) {
         self.lock().entry(what.to_owned()).or_default();

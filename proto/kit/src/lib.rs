@@ -9,12 +9,12 @@
 //! | [`http1`] | HTTP/1.1 over TLS, drained without failing a call |
 //! | [`tasks`] | supervised tasks, drained in order on a signal |
 //! | [`tls`] | certificates reloaded while running, bounded handshakes, roles of peers |
-//! | `once` | a fault that stays is in the log once |
+//! | [`once`] | a fault that stays is in the log once |
 
 pub mod admin;
 pub mod cli;
 pub mod http1;
-mod once;
+pub mod once;
 pub mod ready;
 pub mod tasks;
 pub mod telemetry;

@@ -2,13 +2,13 @@
 
 /// What was said last. A look that succeeds ends it: the same fault is worth saying when it comes back.
 #[derive(Debug, Default)]
-pub(crate) struct Once {
+pub struct Once {
     said: Option<String>,
 }
 
 impl Once {
     /// Whether `reason` is to be said now.
-    pub(crate) fn is_new(&mut self, reason: &str) -> bool {
+    pub fn is_new(&mut self, reason: &str) -> bool {
         let new = self.said.as_deref() != Some(reason);
         if new {
             self.said = Some(reason.to_owned());
@@ -17,7 +17,7 @@ impl Once {
     }
 
     /// All is well.
-    pub(crate) fn settled(&mut self) {
+    pub fn settled(&mut self) {
         self.said = None;
     }
 }

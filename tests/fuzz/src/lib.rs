@@ -5,8 +5,10 @@
 //! |---|---|---|
 //! | [`review`] | an `AdmissionReview` | whoever creates pods, by the API server |
 //! | [`image`] | an image's configuration, its manifest, its name | registries, and whoever creates pods |
+//! | [`events`] | a delivery of Event Grid | whoever has a key of it, or a token |
 //! | [`mod@reference`] | an environment variable's value | whoever creates pods |
 
+pub mod events;
 pub mod image;
 pub mod reference;
 pub mod review;
@@ -15,8 +17,9 @@ pub mod review;
 pub type Target = fn(&[u8]);
 
 /// Each by the name of its corpus.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("admission_review", review::admission_review),
+    ("event_grid", events::event_grid),
     ("image_config", image::image_config),
     ("image_manifest", image::image_manifest),
     ("image_name", image::image_name),

@@ -44,6 +44,11 @@ impl AccessTokens {
         self.key.jwks()
     }
 
+    /// Signs any claims.
+    pub(super) fn sign(&self, claims: &Value) -> Result<String, SignError> {
+        self.key.sign(claims)
+    }
+
     /// Makes a token for `resource`.
     pub(super) fn issue(&self, identity: &Identity, resource: &str) -> Result<AccessToken, SignError> {
         let now = system_now();

@@ -17,7 +17,7 @@ use super::semantics::{Labels, Party, Pod, Port, Verdict, verdict};
 const NAMESPACE: &str = "keyward";
 
 /// Others by what they are called in tables: namespace and its label, own labels.
-const PODS: [(&str, &str, &str, &str); 10] = [
+const PODS: [(&str, &str, &str, &str); 12] = [
     ("launcher", "shop", "azure-key-vault-env-injection=enabled", "app=web"),
     ("disabled", "shop-2", "azure-key-vault-env-injection=disabled", "app=web"),
     ("stranger", "plain", "team=none", "app=web"),
@@ -38,6 +38,8 @@ const PODS: [(&str, &str, &str, &str); 10] = [
     ("false prometheus", "shop", "azure-key-vault-env-injection=enabled", "app.kubernetes.io/name=prometheus"),
     ("dns", "kube-system", "team=none", "k8s-app=kube-dns"),
     ("konnectivity", "kube-system", "team=none", "app=konnectivity-agent"),
+    ("ingress", "traefik", "kubernetes.io/metadata.name=traefik", "app.kubernetes.io/name=traefik"),
+    ("neighbour of the ingress", "traefik", "kubernetes.io/metadata.name=traefik", "app=web"),
 ];
 
 /// Addresses by what they are called in tables.

@@ -17,12 +17,32 @@ KEYWARD_CACHE_MAX_BYTES: {{ int64 $broker.cacheMaxBytes | quote }}
 KEYWARD_REQUESTS_PER_POD: {{ int64 $broker.requestsPerPod | quote }}
 KEYWARD_REQUESTS_PER_ROLE: {{ int64 $broker.requestsPerRole | quote }}
 KEYWARD_DRAIN: {{ int64 $broker.drainSeconds }}s
+{{- include "keyward.eventsEnv" .Values.eventGrid }}
 KEYWARD_BROKER: {{ include "keyward.brokerUrl" . | quote }}
 KEYWARD_CA_FILE: /etc/keyward/tls/ca.crt
 KEYWARD_OPERATOR_TOKEN_FILE: /var/run/secrets/keyward.dev/token
 KEYWARD_LOG_FORMAT: {{ $broker.log.format }}
 KEYWARD_LOG_LEVEL: {{ $broker.log.level | quote }}
 {{ include (ternary "keyward.emulatorIdentity" "keyward.azureIdentity" .Values.emulator.enabled) . }}
+{{- end }}
+
+{{/* Whose deliveries of events it takes. */}}
+{{- define "keyward.eventsEnv" }}
+{{- if .enabled }}
+KEYWARD_EVENTS_LISTEN: "[::]:8444"
+{{- if .keySecret }}
+KEYWARD_EVENTS_KEY_DIR: /etc/keyward/events
+{{- end }}
+{{- with .entra.tenantId }}
+KEYWARD_EVENTS_ENTRA_TENANT: {{ quote . }}
+{{- end }}
+{{- with .entra.audiences }}
+KEYWARD_EVENTS_ENTRA_AUDIENCE: {{ join "," . | quote }}
+{{- end }}
+{{- with .entra.senders }}
+KEYWARD_EVENTS_ENTRA_SENDER: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* How it signs in to Azure. Workload identity: Azure's own webhook sets the rest. */}}

@@ -38,7 +38,7 @@ impl Whole {
         let metrics = Metrics::new(&mut Registry::default());
         let objects = Objects::new(client.clone(), Arc::clone(&metrics));
         let recorder = Recorder::new(client.clone(), Reporter { controller: CONTROLLER.to_owned(), instance: None });
-        let (outlets, looks) = (self.outlets.clone(), Looks::default());
+        let (outlets, looks, refusals) = (self.outlets.clone(), Looks::default(), Refusals::default());
         let mut settings = settings();
         settings.lifetimes.overlap = Duration::from_secs(1);
         let authority = Authority {
@@ -48,12 +48,12 @@ impl Whole {
             source: outlets.bundle(),
             own: "keyward".to_owned(),
             scope: Scope::All,
-            refusals: Refusals::default(),
+            refusals: refusals.clone(),
             looks: looks.clone(),
         };
         let looks = Some(looks);
         let mut tasks = Tasks::new();
-        Certificates { client, objects, recorder, metrics, settings, outlets, looks }.spawn(&mut tasks);
+        Certificates { client, objects, recorder, metrics, settings, outlets, refusals, looks }.spawn(&mut tasks);
         authority.spawn(&mut tasks);
         self.running = JoinSet::new();
         self.running.spawn(async move {
