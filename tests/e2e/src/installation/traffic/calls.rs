@@ -62,7 +62,7 @@ impl Caller {
         let endpoint = Endpoint::from_static(BROKER).connect_timeout(DEADLINE).timeout(DEADLINE).tls_config(tls);
         let channel = endpoint.map_err(|error| causes(&error))?.connect().await.map_err(|error| causes(&error))?;
         let references = vec![Reference { name: NAME.to_owned(), query: None }];
-        let mut request = Request::new(ResolveRequest { references });
+        let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
         let token = format!("Bearer {}", file("token")?.trim()).parse().map_err(|_| "no token for a header")?;
         request.metadata_mut().insert("authorization", token);
         let answer = SecretsClient::new(channel).resolve(request).await;
