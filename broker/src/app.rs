@@ -101,6 +101,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let cluster = setup::cluster(&args).await?;
     let (first, source) = Source::open(&args, cluster.as_ref(), setup::defaults(&args)?)?;
     let Authentication { pods, operators, keys, reviews } = setup::authentication(&args, cluster.as_ref())?;
+    let bound_pods = setup::bound_pods(&args, cluster.as_ref());
     let opener = setup::opener(&args, cluster.as_ref())?;
     let azure = Arc::clone(&opener.vaults);
     let reads = TaskTracker::new();
@@ -128,6 +129,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         connections: connections.counts(),
         watches: source.health(),
         reviews,
+        bound_pods: bound_pods.clone(),
     }));
     let admin = bind_admin(&args, registry, &readiness).await?;
     let admin_address = admin.addr();
@@ -137,6 +139,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let services = Services {
         core: core.clone(),
         authenticator: pods,
+        binding: bound_pods.map(|bound| bound.binding),
         operators,
         refusals: Arc::default(),
         audit: Arc::new(audit),

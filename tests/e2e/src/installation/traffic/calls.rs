@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who calls in a pod's name.
 pub(super) struct Caller {
-    /// Where the kubelet keeps the volume that the webhook added: token and authority, which change.
+    /// Where the kubelet keeps the volume with token and authority, which change.
     identity: PathBuf,
     began: Instant,
 }
