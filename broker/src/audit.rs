@@ -148,7 +148,8 @@ mod tests {
     fn each_line_is_one_write_and_a_write_that_fails_is_told() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = AuditLog::new(Writes { seen: Arc::clone(&seen), room: 2 });
-        let record = Record { caller: None, binding: None, peer: None, code: Code::Ok, error: Some("a\nb"), outcomes: &[] };
+        let record =
+            Record { caller: None, binding: None, peer: None, code: Code::Ok, error: Some("a\nb"), outcomes: &[] };
         log.write(&record).unwrap();
         log.write(&record).unwrap();
         assert_eq!(log.write(&record).unwrap_err().kind(), io::ErrorKind::StorageFull);

@@ -112,7 +112,9 @@ pub fn by_pod(carriers: Option<Result<Vec<String>, Refusal>>, reference: &Refere
         Some(Err(refusal)) => gate(State::Closed, refusal.to_string()),
         Some(Ok(names)) if names.is_empty() => gate(
             State::Closed,
-            format!("no container carries {reference}, as it stands, in a variable or in what the webhook found when the pod was created"),
+            format!(
+                "no container carries {reference}, as it stands, in a variable or in what the webhook found when the pod was created"
+            ),
         ),
         Some(Ok(names)) => {
             gate(State::Open, format!("carried by {}, which is given it once for each of its starts", names.join(", ")))

@@ -170,7 +170,10 @@ mod tests {
         assert_eq!(read("app-1").unwrap().container.as_deref(), Some("app-1"));
         for name in ["", "App", "a b", "$(NAME)", "-a"] {
             let error = read(name).unwrap_err().to_string();
-            assert!(error.starts_with("KEYWARD_CONTAINER=") && error.ends_with("is not the name of a container"), "{error}");
+            assert!(
+                error.starts_with("KEYWARD_CONTAINER=") && error.ends_with("is not the name of a container"),
+                "{error}"
+            );
         }
     }
 

@@ -77,6 +77,19 @@ pub enum Grant {
     Restarted,
 }
 
+/// A record as it goes from one replica to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handed {
+    /// Whose.
+    pub key: Arc<Key>,
+    /// Who was given the values; `None` where the start was over before anything was recorded of it.
+    pub nonce: Option<Nonce>,
+    /// For which start.
+    pub start: Start,
+    /// How long ago.
+    pub age: Duration,
+}
+
 /// The time, by two clocks: ages must not depend on one that is set.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -107,7 +120,7 @@ struct Record {
 #[derive(Debug)]
 pub struct Ledger {
     records: HashMap<Arc<Key>, Record>,
-    /// When each record was made, the oldest first; also of records that a newer one has replaced.
+    /// When each record was made, in the order in which they came here; also of records that a newer one has replaced.
     made: VecDeque<(Instant, Arc<Key>)>,
     most: usize,
     /// Starts that began before then may have been recorded elsewhere, or were pushed out.
@@ -143,6 +156,36 @@ impl Ledger {
         if shown.is_running && waited >= CERTAIN { Verdict::Replayed } else { Verdict::Wait(record.start) }
     }
 
+    /// All of them, for those who own their pods from now on. They stay here too: what comes back is known again.
+    pub fn hand_over(&self, now: Instant) -> Vec<Handed> {
+        let handed = |(key, record): (&Arc<Key>, &Record)| Handed {
+            key: Arc::clone(key),
+            nonce: record.nonce.clone(),
+            start: record.start,
+            age: now.saturating_duration_since(record.since),
+        };
+        self.records.iter().map(handed).collect()
+    }
+
+    /// Takes over what another replica has recorded. Of two records of a container the one of the newer start holds, and of one
+    /// start's the earlier one.
+    pub fn take_over(&mut self, handed: Vec<Handed>, now: Moment) {
+        for Handed { key, nonce, start, age } in handed.into_iter().filter(|handed| handed.age < KEPT) {
+            let since = now.instant.checked_sub(age).unwrap_or(now.instant);
+            let holds = self.records.get(&key).is_some_and(|known| {
+                known.start.is_newer_than(start) || (!start.is_newer_than(known.start) && known.since <= since)
+            });
+            if !holds {
+                self.keep(key, Record { start, nonce, since, waiting: Vec::new() }, now);
+            }
+        }
+    }
+
+    /// Somebody else's records may have been lost: starts that began before `now` may be among them.
+    pub fn doubt(&mut self, now: Moment) {
+        self.complete_since = unix(now.wall);
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.records.len()
@@ -173,12 +216,16 @@ impl Ledger {
     fn record(&mut self, redemption: &Redemption, nonce: Option<Nonce>, now: Moment) {
         let Redemption { key, shown, .. } = redemption;
         let record = Record { start: shown.start, nonce, since: now.instant, waiting: Vec::new() };
-        self.records.insert(Arc::clone(key), record);
-        self.made.push_back((now.instant, Arc::clone(key)));
+        self.keep(Arc::clone(key), record, now);
+    }
+
+    fn keep(&mut self, key: Arc<Key>, record: Record, now: Moment) {
+        self.made.push_back((record.since, Arc::clone(&key)));
+        self.records.insert(key, record);
         while self.made.len() > self.most {
             if self.forget_oldest() {
                 self.pushed_out += 1;
-                self.complete_since = unix(now.wall);
+                self.doubt(now);
             }
         }
     }

@@ -53,7 +53,9 @@ pub enum Refusal {
     )]
     Replayed(Place),
     /// The same, or its restart does not show in the pod's status yet.
-    #[error("{0} was given its values when it started, and its pod does not show that it has been started again; try again")]
+    #[error(
+        "{0} was given its values when it started, and its pod does not show that it has been started again; try again"
+    )]
     RestartUnseen(Place),
     /// It is not known what the pod is.
     #[error("{at} cannot be looked at now: {source}; try again")]

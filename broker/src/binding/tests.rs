@@ -99,7 +99,10 @@ async fn a_launch_costs_one_read_by_name() {
     assert_eq!(world.process(1).await, Ok(Grant::First));
     let asked = world.api.requests();
     assert_eq!(asked.len(), 1);
-    assert_eq!((asked[0].method.as_str(), asked[0].uri.trim_end_matches('?')), ("GET", "/api/v1/namespaces/shop/pods/web-1"));
+    assert_eq!(
+        (asked[0].method.as_str(), asked[0].uri.trim_end_matches('?')),
+        ("GET", "/api/v1/namespaces/shop/pods/web-1")
+    );
     assert_eq!(world.process(1).await, Ok(Grant::Repeated));
     assert_eq!(world.reads(), 2);
 }
@@ -108,9 +111,24 @@ async fn a_launch_costs_one_read_by_name() {
 async fn what_the_pod_does_not_say_is_refused_and_says_what_to_do() {
     let world = World::with_pod().await;
     for (claim, name, reason, says) in [
-        (claim("app", 1), "mail", Reason::NotCarried, "container app of pod shop/web-1 does not carry mail@azurekeyvault: "),
-        (claim("other", 1), "db", Reason::NotCarried, "container other of pod shop/web-1 does not carry db@azurekeyvault: "),
-        (claim("none", 1), "db", Reason::NoContainer, "container none of pod shop/web-1: the pod has no such container"),
+        (
+            claim("app", 1),
+            "mail",
+            Reason::NotCarried,
+            "container app of pod shop/web-1 does not carry mail@azurekeyvault: ",
+        ),
+        (
+            claim("other", 1),
+            "db",
+            Reason::NotCarried,
+            "container other of pod shop/web-1 does not carry db@azurekeyvault: ",
+        ),
+        (
+            claim("none", 1),
+            "db",
+            Reason::NoContainer,
+            "container none of pod shop/web-1: the pod has no such container",
+        ),
         (Claim::Unnamed, "db", Reason::NoName, "pod shop/web-1: the pod's launchers are told their container's name"),
     ] {
         let refusal = world.asks(claim, name).await.unwrap_err();
@@ -163,7 +181,7 @@ async fn a_restart_that_does_not_show_is_worth_another_try_and_no_denial() {
     let began = Instant::now();
     assert_eq!(world.process(2).await, Err(Reason::RestartUnseen));
     let waited = began.elapsed();
-    assert!(waited < PATIENCE + Duration::from_secs(2) && waited > PATIENCE - EVERY, "{waited:?}");
+    assert!(waited < PATIENCE + Duration::from_secs(2) && waited + EVERY > PATIENCE, "{waited:?}");
     assert!(world.reads() < 15, "{}", world.reads());
     assert_eq!(world.binding.counts().refusals(Reason::RestartUnseen), 1);
 }
@@ -172,9 +190,10 @@ async fn a_restart_that_does_not_show_is_worth_another_try_and_no_denial() {
 async fn one_process_of_a_container_waits_and_others_are_sent_away() {
     let world = World::with_pod().await;
     world.process(1).await.unwrap();
-    let (first, second) = tokio::join!(timeout(Duration::from_secs(1), world.process(2)), world.process(3));
-    assert!(first.is_err(), "it waits: {first:?}");
-    assert_eq!(second, Err(Reason::RestartUnseen));
+    let soon = async |nonce| timeout(Duration::from_secs(1), world.process(nonce)).await.ok();
+    let answers = tokio::join!(soon(2), soon(3));
+    let sent_away = Some(Err(Reason::RestartUnseen));
+    assert!(answers == (None, sent_away) || answers == (sent_away, None), "{answers:?}");
 }
 
 #[tokio::test]
@@ -223,7 +242,10 @@ async fn a_broker_that_may_not_read_pods_says_so() {
 #[tokio::test]
 async fn what_is_no_pod_is_no_answer() {
     let world = World::with_pod().await;
-    world.api.put(Resource::PODS, json!({"metadata": {"namespace": "shop", "name": "web-1"}, "spec": {"containers": "many"}}));
+    world.api.put(
+        Resource::PODS,
+        json!({"metadata": {"namespace": "shop", "name": "web-1"}, "spec": {"containers": "many"}}),
+    );
     let refusal = world.asks(claim("app", 1), "db").await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::Unreadable);
     assert!(refusal.to_string().contains("the API server's answer makes no sense"), "{refusal}");

@@ -122,7 +122,8 @@ impl SecretsService {
         let (Some(binding), Some(caller), Some(bound)) = (&self.binding, &asked.caller, bound) else { return Ok(()) };
         let redeemed = binding.redeem(caller, bound).await;
         if let Some(told) = &mut asked.binding {
-            told.verdict = redeemed.as_ref().map_or_else(|refusal| refusal.reason().as_str(), |redeemed| redeemed.as_str());
+            told.verdict =
+                redeemed.as_ref().map_or_else(|refusal| refusal.reason().as_str(), |redeemed| redeemed.as_str());
         }
         redeemed.map(drop).map_err(|refusal| errors::of_binding(&refusal))
     }

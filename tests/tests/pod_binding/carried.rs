@@ -42,7 +42,10 @@ async fn a_config_map_that_was_edited_later_needs_a_new_pod_and_the_launcher_say
     ] {
         assert!(finished.stderr.contains(part), "{part}: {}", finished.stderr);
     }
-    assert_eq!(world.audited(0).await, ("PERMISSION_DENIED".into(), json!({"container": "app", "verdict": "not_carried"})));
+    assert_eq!(
+        world.audited(0).await,
+        ("PERMISSION_DENIED".into(), json!({"container": "app", "verdict": "not_carried"}))
+    );
     // The new pod.
     world.api.delete(Resource::PODS, "shop", POD);
     world.inject("mail");
@@ -80,10 +83,16 @@ async fn a_token_outlives_neither_its_pod_nor_the_pod_s_end() {
     assert!(world.ask(1, "db").await.is_ok());
     world.api.edit(Resource::PODS, "shop", POD, |pod| pod["status"] = json!({"phase": "Succeeded"}));
     let ended = world.ask(1, "db").await.unwrap_err();
-    assert_eq!((ended.code(), ended.message()), (Code::PermissionDenied, "pod shop/web-1 has ended, and its token with it"));
+    assert_eq!(
+        (ended.code(), ended.message()),
+        (Code::PermissionDenied, "pod shop/web-1 has ended, and its token with it")
+    );
     world.api.delete(Resource::PODS, "shop", POD);
     let gone = world.ask(1, "db").await.unwrap_err();
-    assert_eq!((gone.code(), gone.message()), (Code::PermissionDenied, "pod shop/web-1 is gone, and its token with it"));
+    assert_eq!(
+        (gone.code(), gone.message()),
+        (Code::PermissionDenied, "pod shop/web-1 is gone, and its token with it")
+    );
 }
 
 #[tokio::test]

@@ -18,7 +18,10 @@ async fn a_token_that_is_used_again_after_its_container_started_is_refused() {
     assert_eq!(refused.code(), Code::Unavailable, "{}", refused.message());
     assert!(refused.message().contains("was given its values when it started"), "{}", refused.message());
     assert!(refused.metadata().contains_key(keyward_proto::RETRY_AFTER_METADATA));
-    assert_eq!(world.audited(1).await, ("UNAVAILABLE".into(), json!({"container": "app", "verdict": "restart_unseen"})));
+    assert_eq!(
+        world.audited(1).await,
+        ("UNAVAILABLE".into(), json!({"container": "app", "verdict": "restart_unseen"}))
+    );
     let counted = r#"keyward_binding_refusals_total{reason="restart_unseen"} 1"#;
     assert!(world.metrics().await.iter().any(|line| line == counted));
 }

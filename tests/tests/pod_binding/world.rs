@@ -63,7 +63,9 @@ impl World {
         let url = stand.emulator.vault_url("acme");
         api.apply(
             VAULTS,
-            &format!("metadata: {{name: acme}}\nspec: {{vaultName: acme, url: {url}, namespaces: {{names: [shop]}}}}\n"),
+            &format!(
+                "metadata: {{name: acme}}\nspec: {{vaultName: acme, url: {url}, namespaces: {{names: [shop]}}}}\n"
+            ),
         );
         let heard = |line: &str| line.contains("objects of the cluster read").then_some(());
         stand.broker.line("that all was read", heard).await.unwrap();
@@ -116,7 +118,8 @@ impl World {
     pub(crate) fn start_launcher(&self, container: Option<&str>, environment: &[(&str, &str)]) -> Process {
         let told = container.map(|container| ("KEYWARD_CONTAINER", container));
         let all: Vec<_> = told.into_iter().chain(environment.iter().copied()).collect();
-        let mut launcher = self.stand.launcher(&self.token_file(), &all, &["sh", "-c", "printf %s \"$VALUE\""]).unwrap();
+        let mut launcher =
+            self.stand.launcher(&self.token_file(), &all, &["sh", "-c", "printf %s \"$VALUE\""]).unwrap();
         Process::spawn_launcher("keyward-launcher", &mut launcher).unwrap()
     }
 

@@ -245,7 +245,8 @@ fn variables_of_ours_that_a_pod_brings_are_replaced_but_for_the_deadline() {
 fn a_container_is_called_what_it_is_called_whatever_its_pod_says() {
     let named = |name: &str| json!({"name": "KEYWARD_CONTAINER", "value": name});
     let elsewhere = json!({"name": "KEYWARD_CONTAINER", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}});
-    for brought in [vec![], vec![named("other")], vec![named("app"), named("other")], vec![elsewhere], vec![named("")]] {
+    for brought in [vec![], vec![named("other")], vec![named("app"), named("other")], vec![elsewhere], vec![named("")]]
+    {
         let env: Vec<_> = [json!({"name": "A", "value": "a@azurekeyvault"})].into_iter().chain(brought).collect();
         let before = pod(&json!([{"name": "app", "image": "x", "command": ["/a"], "env": env}]));
         let after = changed(&before);

@@ -208,3 +208,64 @@ fn the_oldest_make_room_are_counted_and_make_what_is_older_doubtful() {
         assert!(world.ledger.len() <= 10 && world.ledger.made.len() <= 10);
     }
 }
+
+#[test]
+fn what_is_handed_over_holds_where_it_comes_to() {
+    let mut from = World::new();
+    from.redeem("app", 1, running(1, BEGAN));
+    from.redeem("over", 1, Shown { is_over: true, ..running(0, BEGAN - 5_000) });
+    from.pass(seconds(59));
+    let mut to = World::new();
+    to.now = from.now;
+    to.ledger.take_over(from.ledger.hand_over(from.now.instant), to.now);
+    assert_eq!(to.ledger.len(), 2);
+    assert_eq!(to.redeem("app", 1, running(1, BEGAN)), Verdict::Granted(Grant::Repeated));
+    assert_eq!(to.redeem("app", 2, running(1, BEGAN)), Verdict::Wait(start(1, BEGAN)));
+    assert_eq!(to.redeem("over", 2, running(0, BEGAN - 5_000)), Verdict::Wait(start(0, BEGAN - 5_000)));
+    to.pass(seconds(2));
+    assert_eq!(to.redeem("app", 1, running(1, BEGAN)), Verdict::Replayed, "its minute goes on");
+    // Handed back, it is what it was there too.
+    from.ledger.take_over(to.ledger.hand_over(to.now.instant), to.now);
+    assert_eq!(from.redeem("app", 2, running(1, BEGAN)), Verdict::Wait(start(1, BEGAN)));
+}
+
+#[test]
+fn of_two_records_the_newer_start_s_holds_and_of_one_start_s_the_earlier() {
+    let handed = |nonce: u8, start, age| Handed {
+        key: Arc::new(Key { pod_uid: "u-1".into(), container: "app".into() }),
+        nonce: Nonce::new(&[nonce; 16]),
+        start,
+        age: seconds(age),
+    };
+    let known = running(1, BEGAN);
+    for (comes, holds) in [
+        (handed(9, start(0, BEGAN - 9), 1), 1),
+        (handed(9, start(2, BEGAN + 9), 1), 9),
+        (handed(9, start(1, BEGAN), 40), 9),
+        (handed(9, start(1, BEGAN), 20), 1),
+        (handed(9, start(2, BEGAN + 9), 3 * 3_600), 1),
+    ] {
+        let mut world = World::new();
+        world.redeem("app", 1, known);
+        world.pass(seconds(30));
+        world.ledger.take_over(vec![comes.clone()], world.now);
+        let shown = Shown { start: comes.start, ..known };
+        assert_eq!(world.redeem("app", holds, shown), Verdict::Granted(Grant::Repeated), "{comes:?}");
+    }
+}
+
+#[test]
+fn what_comes_is_bounded_too_and_ends_in_time() {
+    let mut world = World::bounded(10);
+    let handed = |n: u64| Handed {
+        key: Arc::new(Key { pod_uid: format!("u-{n}"), container: "app".into() }),
+        nonce: None,
+        start: Start::default(),
+        age: seconds(n),
+    };
+    world.ledger.take_over((0..1_000).map(handed).collect(), world.now);
+    assert_eq!(world.ledger.len(), 10);
+    world.pass(KEPT);
+    world.redeem("app", 1, NOTHING);
+    assert_eq!(world.ledger.len(), 1);
+}

@@ -35,7 +35,11 @@ pub(super) async fn answer(service: &CacheService, request: ExplainRequest) -> R
 }
 
 /// The containers of the asker's pod that carry the reference, where there is such a pod and it counts.
-async fn carriers(service: &CacheService, asker: &Asker, reference: &Reference) -> Option<Result<Vec<String>, Refusal>> {
+async fn carriers(
+    service: &CacheService,
+    asker: &Asker,
+    reference: &Reference,
+) -> Option<Result<Vec<String>, Refusal>> {
     match (&service.binding, asker) {
         (Some(binding), Asker::Token(Ok(caller))) => Some(binding.carriers(caller, reference).await),
         _ => None,

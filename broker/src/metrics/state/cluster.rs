@@ -41,10 +41,8 @@ pub(super) fn bound_pods(bound: Option<&BoundPods>) -> Vec<Samples> {
     let Some(BoundPods { binding, pods, records }) = bound else { return Vec::new() };
     let (reads, counts) = (pods.counts(), binding.counts());
     let outcomes = [("found", &reads.found), ("missing", &reads.missing), ("failed", &reads.failed)];
-    let outcomes =
-        outcomes.map(|(outcome, count)| (vec![outcome.to_owned()], number(count.load(Ordering::Relaxed))));
-    let refusals =
-        Reason::ALL.map(|reason| (vec![reason.as_str().to_owned()], number(counts.refusals(reason))));
+    let outcomes = outcomes.map(|(outcome, count)| (vec![outcome.to_owned()], number(count.load(Ordering::Relaxed))));
+    let refusals = Reason::ALL.map(|reason| (vec![reason.as_str().to_owned()], number(counts.refusals(reason))));
     let (held, dropped) = records.count();
     vec![
         (&series::POD_READS, outcomes.into()),
