@@ -17,7 +17,7 @@ async fn a_launcher_is_given_what_its_container_carries_for_one_read_of_its_pod(
     let finished = world.launch("app", "db@azurekeyvault").await;
     assert!(finished.status.success() && finished.stdout == "kwcanary-db\n", "{}", finished.stderr);
     assert_eq!(world.reads(), 1);
-    assert_eq!(world.audited(0).await, ("OK".into(), json!({"container": "app", "verdict": "granted"})));
+    assert_eq!(world.audited(1).await, ("OK".into(), json!({"container": "app", "verdict": "granted"})));
     let metrics = world.metrics().await;
     for line in [
         r#"keyward_pod_reads_total{outcome="found"} 1"#,
@@ -43,7 +43,7 @@ async fn a_config_map_that_was_edited_later_needs_a_new_pod_and_the_launcher_say
         assert!(finished.stderr.contains(part), "{part}: {}", finished.stderr);
     }
     assert_eq!(
-        world.audited(0).await,
+        world.audited(1).await,
         ("PERMISSION_DENIED".into(), json!({"container": "app", "verdict": "not_carried"}))
     );
     // The new pod.
@@ -104,7 +104,7 @@ async fn a_pod_from_before_containers_were_named_starts_and_is_counted() {
     let finished = world.start_launcher(None, &[("VALUE", "db@azurekeyvault")]).finish().await.unwrap();
     assert!(finished.status.success() && finished.stdout == "kwcanary-db\n", "{}", finished.stderr);
     assert_eq!(world.claim("", &[], "mail").await.unwrap_err().code(), Code::PermissionDenied);
-    assert_eq!(world.audited(1).await, ("OK".into(), json!({"container": null, "verdict": "unnamed"})));
+    assert_eq!(world.audited(2).await, ("OK".into(), json!({"container": null, "verdict": "unnamed"})));
     assert!(world.metrics().await.contains(&"keyward_binding_legacy_total 2".to_owned()));
 }
 
@@ -125,6 +125,6 @@ async fn without_binding_a_token_is_worth_all_that_its_namespace_may_read() {
         assert!(world.ask(nonce, "mail").await.unwrap() == [b"kwcanary-mail"]);
     }
     assert_eq!(world.reads(), 0);
-    assert_eq!(world.audited(0).await, ("OK".into(), json!(null)));
+    assert_eq!(world.audited(1).await, ("OK".into(), json!(null)));
     assert!(!world.metrics().await.iter().any(|line| line.contains("binding")));
 }

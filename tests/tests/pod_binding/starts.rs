@@ -19,7 +19,7 @@ async fn a_token_that_is_used_again_after_its_container_started_is_refused() {
     assert!(refused.message().contains("was given its values when it started"), "{}", refused.message());
     assert!(refused.metadata().contains_key(keyward_proto::RETRY_AFTER_METADATA));
     assert_eq!(
-        world.audited(1).await,
+        world.audited(2).await,
         ("UNAVAILABLE".into(), json!({"container": "app", "verdict": "restart_unseen"}))
     );
     let counted = r#"keyward_binding_refusals_total{reason="restart_unseen"} 1"#;
@@ -33,7 +33,7 @@ async fn a_lost_reply_is_given_again_to_the_same_process_alone() {
     for _ in 0..3 {
         assert!(world.ask(1, "db").await.unwrap() == [b"kwcanary-db"]);
     }
-    assert_eq!(world.audited(2).await, ("OK".into(), json!({"container": "app", "verdict": "repeated"})));
+    assert_eq!(world.audited(3).await, ("OK".into(), json!({"container": "app", "verdict": "repeated"})));
     assert_eq!(world.ask(2, "db").await.unwrap_err().code(), Code::Unavailable);
 }
 
@@ -55,7 +55,7 @@ async fn a_container_that_is_started_again_is_given_its_values_once_that_shows()
         let finished = launcher.finish().await.unwrap();
         assert!(finished.status.success() && finished.stdout == "kwcanary-db\n", "{}", finished.stderr);
     }
-    assert_eq!(world.audited(2).await, ("OK".into(), json!({"container": "app", "verdict": "restarted"})));
+    assert_eq!(world.audited(3).await, ("OK".into(), json!({"container": "app", "verdict": "restarted"})));
 }
 
 #[tokio::test]
@@ -66,9 +66,9 @@ async fn a_vault_that_is_down_uses_nothing_up() {
     for _ in 0..2 {
         assert_eq!(world.ask(1, "db").await.unwrap_err().code(), Code::Unavailable);
     }
-    assert_eq!(world.audited(0).await, ("UNAVAILABLE".into(), json!({"container": "app", "verdict": "carried"})));
+    assert_eq!(world.audited(1).await, ("UNAVAILABLE".into(), json!({"container": "app", "verdict": "carried"})));
     let launcher = world.start_launcher(Some("app"), &[("VALUE", "db@azurekeyvault")]);
-    world.audited(2).await;
+    world.audited(3).await;
     world.stand.emulator.faults().lift(outage);
     let finished = launcher.finish().await.unwrap();
     assert!(finished.status.success() && finished.stdout == "kwcanary-db\n", "{}", finished.stderr);
@@ -81,7 +81,7 @@ async fn a_container_that_began_before_the_broker_did_is_given_its_values_and_co
     world.inject("db");
     world.show(0, 600);
     assert!(world.ask(1, "db").await.is_ok());
-    assert_eq!(world.audited(0).await.1["verdict"], "unrecorded");
+    assert_eq!(world.audited(1).await.1["verdict"], "unrecorded");
     assert!(world.metrics().await.contains(&"keyward_binding_unrecorded_total 1".to_owned()));
     assert_eq!(world.ask(2, "db").await.unwrap_err().code(), Code::Unavailable, "and now it is on record");
 }

@@ -157,7 +157,7 @@ impl World {
         metrics.text().await.unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// The `nth` audit line's code and verdict on the pod.
+    /// The `nth` audit line's code and verdict on the pod, from 1.
     pub(crate) async fn audited(&self, nth: usize) -> (String, Value) {
         let is_it = |line: &str| {
             let line: Value = serde_json::from_str(line).ok()?;
