@@ -103,6 +103,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let cluster = setup::cluster(&args).await?;
     let (first, source) = Source::open(&args, cluster.as_ref(), setup::defaults(&args)?)?;
     let Authentication { pods, operators, keys, reviews } = setup::authentication(&args, cluster.as_ref())?;
+    let bound_pods = setup::bound_pods(&args, cluster.as_ref());
     let opener = setup::opener(&args, cluster.as_ref())?;
     let azure = Arc::clone(&opener.vaults);
     let reads = TaskTracker::new();
@@ -130,6 +131,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         connections: connections.counts(),
         watches: source.health(),
         reviews,
+        bound_pods: bound_pods.clone(),
     }));
     let admin = bind_admin(&args, registry, &readiness).await?;
     let admin_address = admin.addr();
@@ -141,6 +143,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let services = Services {
         core: core.clone(),
         authenticator: pods,
+        binding: bound_pods.map(|bound| bound.binding),
         operators,
         refusals: Arc::default(),
         audit: Arc::new(audit),

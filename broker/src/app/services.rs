@@ -19,6 +19,7 @@ use tonic_health::{
 use crate::{
     audit::AuditLog,
     authn::{Authenticator, operators::Operators},
+    binding::Binding,
     cache::ObjectCache,
     changes::Changes,
     grpc::{
@@ -61,6 +62,7 @@ impl Core {
 pub(super) struct Services {
     pub(super) core: Core,
     pub(super) authenticator: Arc<dyn Authenticator>,
+    pub(super) binding: Option<Arc<Binding>>,
     pub(super) operators: Option<Arc<dyn Operators>>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) audit: Arc<AuditLog>,
@@ -116,6 +118,7 @@ impl Services {
     fn secrets(&self) -> SecretsServer<SecretsService> {
         SecretsServer::new(SecretsService {
             authenticator: Arc::clone(&self.authenticator),
+            binding: self.binding.clone(),
             resolver: self.resolver(),
             audit: Arc::clone(&self.audit),
             requests: Limiter::new(Rate::of_a_pod(self.requests_per_pod)),
@@ -160,6 +163,7 @@ impl Services {
             readers,
             peers,
             authenticator: Arc::clone(&self.authenticator),
+            binding: self.binding.clone(),
             resolver: self.resolver(),
         })
         .max_decoding_message_size(MAX_REQUEST_BYTES)
