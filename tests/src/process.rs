@@ -156,6 +156,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits for its end and for the last that it printed.
     pub async fn ended(&mut self) -> Result<ExitStatus, ProcessError> {
         let Ok(ended) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
