@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`suite`] | which scenes there are |
 //! | [`scene`] | one trouble with one vault, in each state of the broker |
+//! | [`soak`] | a long while of troubles as chance will have them |
 //! | [`trouble`] | what goes wrong: data |
 //! | [`stage`] | emulator, brokers, API server, and the ways between them |
 //! | [`link`] | a way that can be cut, stalled, half open or slow |
@@ -28,6 +29,7 @@ pub mod hostile;
 pub mod link;
 pub mod report;
 pub mod scene;
+pub mod soak;
 pub mod stage;
 pub mod suite;
 pub mod trouble;

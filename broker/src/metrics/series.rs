@@ -126,6 +126,7 @@ pub(super) const REVIEWS: Series = counter(
 pub(super) const SECRETS: Series = gauge("secrets", &[], "AzureKeyVaultSecrets that hold");
 pub(super) const MANIFEST_PROBLEMS: Series = gauge("manifest_problems", &[], "Manifests that do not hold");
 pub(super) const VAULTS_OPEN: Series = gauge("vaults_open", &[], "Vaults that are read");
+pub(super) const TASKS: Series = gauge("tasks", &[], "Tasks of the process, those of connections included");
 
 /// Every series, in the order of the document.
 pub const ALL: [&Series; 35] = [
@@ -164,4 +165,5 @@ pub const ALL: [&Series; 35] = [
     &SECRETS,
     &MANIFEST_PROBLEMS,
     &VAULTS_OPEN,
+    &TASKS,
 ];

@@ -3,8 +3,8 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    scene::{Outcome, State},
-    suite::Played,
+    scene::{State, Verdict},
+    suite::{Outcome, Played},
 };
 
 /// All scenes as a table.
@@ -25,7 +25,7 @@ impl fmt::Display for Table<'_> {
             f,
             "{} scenes, {} values checked, {} callers who may read nothing refused, {} breaches",
             count(|outcome| outcome.recovered.len()),
-            count(|outcome| outcome.reads),
+            count(|outcome| outcome.verdict.reads),
             self.0.refused,
             breaches.len()
         )?;
@@ -34,7 +34,7 @@ impl fmt::Display for Table<'_> {
 }
 
 fn row(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
-    let Outcome { trouble, replicas, recovered, reads, failures, breaches } = outcome;
+    let Outcome { trouble, replicas, recovered, verdict: Verdict { reads, failures, breaches } } = outcome;
     write!(f, "{trouble:<26}{replicas:>9}")?;
     for state in State::ALL {
         let of_state = recovered.iter().find(|(of, _)| *of == state).map(|(_, recovered)| *recovered);
@@ -59,9 +59,11 @@ mod tests {
             trouble: "broker killed",
             replicas: 3,
             recovered: vec![(State::Cold, Some(Duration::from_millis(1_250))), (State::MidPoll, None)],
-            reads: 120,
-            failures: 7,
-            breaches: vec![Breach::Late { bound: Duration::from_secs(20) }],
+            verdict: Verdict {
+                reads: 120,
+                failures: 7,
+                breaches: vec![Breach::Late { bound: Duration::from_secs(20) }],
+            },
         };
         let leaked = Breach::Leaked { caller: "nobody".to_owned() };
         let played = Played { outcomes: vec![outcome], refused: 9, breaches: vec![leaked] };

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, stream};
 use super::{
     check::Breach,
     hostile::Hostile,
-    scene::{Outcome, Scene, Script, State},
+    scene::{Scene, Script, State, Verdict},
     stage::{Building, Stage, VaultCard},
     trouble::{OF_REPLICAS, OF_STAGE, OF_VAULT, Trouble},
 };
@@ -37,6 +37,22 @@ impl Length {
         deadline: Duration::from_secs(60),
         stages: 6,
     };
+
+    /// Longer than a poll's interval and its slack: what is held becomes stale.
+    pub const LONG: Self = Self { lasts: Duration::from_secs(5), recovers: Duration::from_secs(45), ..Self::SHORT };
+}
+
+/// What became of one trouble, in each state.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What went wrong.
+    pub trouble: &'static str,
+    /// How many replicas there were.
+    pub replicas: usize,
+    /// How long it took until everybody had the latest values again.
+    pub recovered: Vec<(State, Option<Duration>)>,
+    /// What was checked.
+    pub verdict: Verdict,
 }
 
 /// What became of all scenes of a stage.
@@ -55,7 +71,7 @@ impl Played {
     pub fn failures(&self) -> Vec<String> {
         let of_scene = |outcome: &Outcome| {
             let at = format!("{}, {} replicas", outcome.trouble, outcome.replicas);
-            outcome.breaches.iter().map(move |breach| format!("{at}: {breach}")).collect::<Vec<_>>()
+            outcome.verdict.breaches.iter().map(move |breach| format!("{at}: {breach}")).collect::<Vec<_>>()
         };
         let of_stage = self.breaches.iter().map(ToString::to_string);
         self.outcomes.iter().flat_map(of_scene).chain(of_stage).collect()
@@ -91,11 +107,12 @@ async fn play(troubles: &[Trouble], replicas: usize, length: Length, seed: u64) 
     let building = Building { replicas, vaults: vaults.clone(), cluster, ..Building::default() };
     let stage = Arc::new(Stage::open(building).await?);
     let hostile = Hostile::start(&stage, vaults.iter().map(|card| card.name.clone()).collect(), seed)?;
-    let Length { lasts, recovers, deadline, .. } = length;
     let scenes = (seed..).zip(troubles.iter().zip(vaults)).map(|(seed, (trouble, card))| {
-        let script = Script { trouble: *trouble, lasts, recovers, deadline, seed };
         let stage = &stage;
-        async move { Scene::new(stage, card, script)?.play(&State::ALL).await.with_context(|| trouble.name()) }
+        async move {
+            let scene = Scene::start(stage, card, length.deadline, seed)?;
+            in_every_state(scene, *trouble, replicas, length, seed).await.with_context(|| trouble.name())
+        }
     });
     let outcomes = futures::future::try_join_all(scenes).await?;
     let mut breaches = hostile.breaches();
@@ -104,4 +121,31 @@ async fn play(troubles: &[Trouble], replicas: usize, length: Length, seed: u64) 
         breaches.push(Breach::Program { what: "the call log is too short to prove anything".to_owned() });
     }
     Ok(Played { outcomes, refused: hostile.asked(), breaches })
+}
+
+/// One trouble with one vault, state after state; each is judged by itself.
+async fn in_every_state(
+    mut scene: Scene,
+    trouble: Trouble,
+    replicas: usize,
+    length: Length,
+    seed: u64,
+) -> anyhow::Result<Outcome> {
+    let Length { lasts, recovers, .. } = length;
+    let mut outcome = Outcome { trouble: trouble.name(), replicas, recovered: Vec::new(), verdict: Verdict::default() };
+    for (turn, state) in (seed..).zip(State::ALL) {
+        let replica = usize::try_from(turn % replicas as u64)?;
+        let script = Script { trouble, replica, lasts, recovers };
+        let recovered = scene.act(state, script).await.with_context(|| state.as_str())?;
+        outcome.recovered.push((state, recovered));
+        let Verdict { reads, failures, breaches } = scene.judge(script);
+        outcome.verdict.reads += reads;
+        outcome.verdict.failures += failures;
+        outcome.verdict.breaches.extend(breaches);
+        if recovered.is_none() {
+            outcome.verdict.breaches.push(Breach::Late { bound: recovers });
+            break;
+        }
+    }
+    Ok(outcome)
 }

@@ -186,6 +186,11 @@ impl Trouble {
         matches!(self, Self::Clock(_, seconds) if *seconds < 0)
     }
 
+    /// Whether the process of a replica ends, and another comes in its place.
+    pub fn ends_programs(&self) -> bool {
+        matches!(self, Self::Kill | Self::Restart | Self::FullDisk)
+    }
+
     /// Whether it needs an API server.
     pub fn is_of_the_cluster(&self) -> bool {
         matches!(self, Self::ApiServer)
