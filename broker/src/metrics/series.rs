@@ -129,7 +129,7 @@ pub(super) const VAULTS_OPEN: Series = gauge("vaults_open", &[], "Vaults that ar
 pub(super) const TASKS: Series = gauge("tasks", &[], "Tasks of the process, those of connections included");
 
 /// Every series, in the order of the document.
-pub const ALL: [&Series; 35] = [
+pub const ALL: [&Series; 36] = [
     &REQUESTS,
     &REQUEST_DURATION,
     &CACHE_HITS,

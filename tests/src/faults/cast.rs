@@ -126,7 +126,8 @@ impl Actor {
                 let mut got = Vec::new();
                 for object in objects {
                     let name = reference(&self.vault, *object);
-                    let request = FetchRequest { namespace: NAMESPACE.to_owned(), name, ..FetchRequest::default() };
+                    let (uid, generation) = self.stage.identity_of(&name);
+                    let request = FetchRequest { namespace: NAMESPACE.to_owned(), name, uid, generation };
                     let answer = client.fetch(request).await?.into_inner();
                     let data = answer.secret.map(|secret| secret.data).unwrap_or_default();
                     let number = data.get("value").and_then(|value| value::number(&self.vault, *object, value));

@@ -95,6 +95,8 @@ pub enum Breach {
     Late {
         /// Within what it was to be.
         bound: Duration,
+        /// Who did not.
+        who: String,
     },
     /// A program ended, or said what it must not.
     Program {
@@ -127,7 +129,7 @@ impl fmt::Display for Breach {
             Self::OverBudget { vault, calls, budget } => {
                 write!(f, "{calls} calls to {vault} in ten seconds, budget {budget}")
             }
-            Self::Late { bound } => write!(f, "not everybody had the latest values within {bound:?}"),
+            Self::Late { bound, who } => write!(f, "not everybody had the latest values within {bound:?}: {who}"),
             Self::Program { what } => f.write_str(what),
         }
     }

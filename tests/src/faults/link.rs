@@ -1,5 +1,7 @@
-//! A network between two processes that can be made bad: every connection to a [`Link`] goes on to its target, as the mood
-//! of the link lets it.
+//! A network between processes that can be made bad: every connection to a [`Link`] goes on to its target, as the mood of the
+//! link lets it. A mood may be about one process alone, as where one node of several is cut off.
+
+mod origin;
 
 use std::{
     io,
@@ -45,9 +47,23 @@ pub enum Mood {
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
-    mood: watch::Sender<Mood>,
+    state: watch::Sender<State>,
     target: watch::Sender<SocketAddr>,
     _serving: JoinSet<()>,
+}
+
+/// A mood, and whom it is about: everybody, unless a process is named.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    mood: Mood,
+    only: Option<u32>,
+}
+
+impl State {
+    fn of(self, socket: Option<u64>) -> Mood {
+        let concerned = self.only.is_none_or(|process| socket.is_some_and(|socket| origin::holds(process, socket)));
+        if concerned { self.mood } else { Mood::Open }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +94,10 @@ impl Link {
     pub async fn to(target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (mood, target) = (watch::Sender::default(), watch::Sender::new(target));
+        let (state, target) = (watch::Sender::default(), watch::Sender::new(target));
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, mood.subscribe(), target.subscribe()));
-        Ok(Self { address, mood, target, _serving: serving })
+        serving.spawn(serve(listener, state.subscribe(), target.subscribe()));
+        Ok(Self { address, state, target, _serving: serving })
     }
 
     /// Where it is.
@@ -91,7 +107,12 @@ impl Link {
 
     /// Changes what becomes of bytes.
     pub fn set(&self, mood: Mood) {
-        self.mood.send_replace(mood);
+        self.state.send_replace(State { mood, only: None });
+    }
+
+    /// Changes what becomes of the bytes of one process; all others' pass.
+    pub fn set_for(&self, process: u32, mood: Mood) {
+        self.state.send_replace(State { mood, only: Some(process) });
     }
 
     /// New connections lead elsewhere.
@@ -100,20 +121,34 @@ impl Link {
     }
 }
 
-async fn serve(listener: TcpListener, mood: watch::Receiver<Mood>, target: watch::Receiver<SocketAddr>) {
+async fn serve(listener: TcpListener, state: watch::Receiver<State>, target: watch::Receiver<SocketAddr>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => {
-                let Ok((client, _)) = accepted else { continue };
-                let (mood, target) = (mood.clone(), *target.borrow());
+                let Ok((client, peer)) = accepted else { continue };
+                let (state, target) = (state.clone(), *target.borrow());
                 connections.spawn(async move {
+                    let socket = origin::socket(peer);
+                    let own = watch::Sender::new(state.borrow().of(socket));
+                    let mood = own.subscribe();
                     // However it ends, both sides have heard of it.
-                    let _ = connection(client, target, mood).await;
+                    tokio::select! {
+                        _ = connection(client, target, mood) => {}
+                        () = follow(state, socket, own) => {}
+                    }
                 });
             }
         }
+    }
+}
+
+/// Keeps the mood of one connection as the link's is.
+async fn follow(mut state: watch::Receiver<State>, socket: Option<u64>, own: watch::Sender<Mood>) {
+    while state.changed().await.is_ok() {
+        let state = *state.borrow_and_update();
+        own.send_replace(state.of(socket));
     }
 }
 
@@ -231,6 +266,20 @@ mod tests {
         let mut third = TcpStream::connect(link.address()).await.unwrap();
         third.write_u8(7).await.unwrap();
         assert_eq!(third.read_u8().await.unwrap(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_mood_about_one_process_leaves_others_alone() {
+        let (link, _serving) = counter().await;
+        let mut stream = TcpStream::connect(link.address()).await.unwrap();
+        link.set_for(u32::MAX, Mood::Stalled);
+        stream.write_u8(1).await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), 2);
+        link.set_for(std::process::id(), Mood::Stalled);
+        stream.write_u8(3).await.unwrap();
+        timeout(SHORT, stream.read_u8()).await.unwrap_err();
+        link.set(Mood::Open);
+        assert_eq!(stream.read_u8().await.unwrap(), 4);
     }
 
     #[tokio::test]

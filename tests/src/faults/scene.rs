@@ -142,8 +142,7 @@ impl Scene {
         sleep(script.lasts).await;
         script.trouble.end(&self.stage, self.struck(script)).await?;
         let over = Instant::now();
-        let again = if script.trouble.misdates() { &USED[..] } else { &USED[2..] };
-        again.iter().try_for_each(|object| self.write(*object))?;
+        self.write(2)?;
         let settled = self.settles(script.recovers).await;
         let left = script.recovers.saturating_sub(over.elapsed());
         let rolled_out = match wave {
@@ -232,7 +231,7 @@ impl Scene {
 
     fn struck(&self, script: Script) -> Struck<'_> {
         let VaultCard { name, client, .. } = &self.card;
-        Struck { vault: name, client, replica: script.replica, moment: self.moment, seed: self.seed }
+        Struck { vault: name, client, replica: script.replica, seed: self.seed }
     }
 
     /// Puts another version into the vault.

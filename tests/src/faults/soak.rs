@@ -167,7 +167,7 @@ async fn all_settle(scenes: &[Scene]) -> anyhow::Result<()> {
 /// Any of those that need no stage of their own.
 fn any_trouble(random: &mut Rng, replicas: usize) -> Trouble {
     let of_stage = OF_STAGE.into_iter().chain(OF_REPLICAS.into_iter().filter(|_| replicas > 1));
-    let of_stage: Vec<_> = of_stage.filter(|trouble| !trouble.is_of_the_cluster() && !trouble.misdates()).collect();
+    let of_stage: Vec<_> = of_stage.filter(|trouble| !trouble.is_of_the_cluster()).collect();
     // As often one of these as a vault's.
     if random.bool() {
         of_stage[random.usize(..of_stage.len())]

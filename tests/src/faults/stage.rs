@@ -10,7 +10,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     os::unix::fs::symlink,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
 };
 
 use anyhow::Context as _;
@@ -61,6 +64,10 @@ pub struct Stage {
     /// From one replica to another.
     between: Vec<((usize, usize), Link)>,
     authority: Mutex<TestCa>,
+    /// How often brokers were shown other certificates.
+    shown: AtomicU64,
+    /// By how many hours the vaults' clock is ahead.
+    hours: AtomicI64,
     files: TempDir,
 }
 
@@ -74,7 +81,7 @@ impl Stage {
         let (files, authority) = (tempfile::tempdir()?, TestCa::new("Keyward test CA")?);
         let below = Files::below(files.path());
         below.sign_in(&emulator)?;
-        show(files.path(), 0, &server_certificate(&authority)?)?;
+        swap_certificates(files.path(), 0, &server_certificate(&authority)?)?;
         let urls = vaults.iter().map(|(name, link)| (name.as_str(), url(link))).collect();
         let api = declare(&building, &urls, &below).await?;
 
@@ -97,7 +104,8 @@ impl Stage {
         }
         let doors = Doors::new(replicas.iter().map(Replica::door).collect(), &authority)?;
         let authority = Mutex::new(authority);
-        let stage = Self { emulator, doors, replicas, api, vaults, between, authority, files };
+        let (shown, hours) = (AtomicU64::new(0), AtomicI64::new(0));
+        let stage = Self { emulator, doors, replicas, api, vaults, between, authority, shown, hours, files };
         for number in 0..count {
             stage.start(number, Output::Kept).await?;
         }
@@ -128,6 +136,13 @@ impl Stage {
         }
     }
 
+    /// The same of one broker's bytes.
+    pub async fn way_to_vault_of(&self, number: usize, vault: &str, mood: Mood) -> anyhow::Result<()> {
+        let process = self.replica(number)?.id().await.context("it does not run")?;
+        self.vaults.get(vault).context("there is no such vault")?.set_for(process, mood);
+        Ok(())
+    }
+
     /// What becomes of bytes between this replica and all others, both ways.
     pub fn way_to_others(&self, number: usize, mood: Mood) {
         let ways = self.between.iter().filter(|((from, to), _)| [from, to].contains(&&number));
@@ -144,21 +159,30 @@ impl Stage {
         Ok(format!("Bearer {text}"))
     }
 
+    /// UID and generation of what a reference names; none where the source has none.
+    pub fn identity_of(&self, name: &str) -> (String, i64) {
+        let object = self.api.as_ref().and_then(|api| api.get(SECRETS, NAMESPACE, name)).unwrap_or_default();
+        let metadata = &object["metadata"];
+        let uid = metadata["uid"].as_str().unwrap_or_default().to_owned();
+        (uid, metadata["generation"].as_i64().unwrap_or_default())
+    }
+
     /// A new authority beside the old one: everybody is to trust both from now on. Brokers look every other second.
-    pub fn publish_authority(&self, moment: u64) -> anyhow::Result<TestCa> {
+    pub fn publish_authority(&self) -> anyhow::Result<TestCa> {
         let next = TestCa::new("Keyward test CA")?;
         let old = self.authority();
         let both = old.cert_pem() + &next.cert_pem();
         self.doors.trust(&both);
-        show(self.files.path(), moment, &Issued { ca_pem: both, ..server_certificate(&old)? })?;
+        self.show(&Issued { ca_pem: both, ..server_certificate(&old)? })?;
         Ok(next)
     }
 
     /// Brokers show certificates of `next` from now on.
-    pub fn rotate(&self, moment: u64, next: TestCa) -> anyhow::Result<()> {
+    pub fn rotate(&self, next: TestCa) -> anyhow::Result<()> {
         let mut authority = self.authority();
         let both = authority.cert_pem() + &next.cert_pem();
-        show(self.files.path(), moment, &Issued { ca_pem: both, ..server_certificate(&next)? })?;
+        self.show(&Issued { ca_pem: both, ..server_certificate(&next)? })?;
+        self.doors.prove(&next)?;
         *authority = next;
         Ok(())
     }
@@ -170,6 +194,17 @@ impl Stage {
             found.extend(replica.complaint().await);
         }
         found
+    }
+
+    /// The vaults' clock goes on by an hour, against everybody else's.
+    pub fn an_hour_on(&self) {
+        let hours = self.hours.fetch_add(1, Ordering::Relaxed) + 1;
+        self.emulator.clock().skew(hours * 3_600);
+    }
+
+    fn show(&self, issued: &Issued) -> anyhow::Result<()> {
+        let number = self.shown.fetch_add(1, Ordering::Relaxed) + 1;
+        swap_certificates(self.files.path(), number, issued)
     }
 
     fn authority(&self) -> MutexGuard<'_, TestCa> {
@@ -244,8 +279,8 @@ fn server_certificate(authority: &TestCa) -> anyhow::Result<Issued> {
 }
 
 /// Swaps what brokers find in `broker-tls` in one step, as a kubelet does.
-fn show(root: &Path, moment: u64, issued: &Issued) -> anyhow::Result<()> {
-    let name = format!("tls-{moment}");
+fn swap_certificates(root: &Path, number: u64, issued: &Issued) -> anyhow::Result<()> {
+    let name = format!("tls-{number}");
     issued.write_dir(&root.join(&name))?;
     let part = root.join("broker-tls.part");
     symlink(&name, &part)?;

@@ -29,20 +29,23 @@ pub enum Trouble {
     FullDisk,
     /// The way between all brokers and the vault.
     ToVault(&'static str, Mood),
+    /// The way between one replica and the vault.
+    OneToVault(&'static str, Mood),
     /// The way between clients and a replica.
     ToReplica(&'static str, Mood),
     /// The way between a replica and all others.
     Between(&'static str, Mood),
     /// The API server is away, and its watches end.
     ApiServer,
-    /// The vault's clock is so many seconds ahead of ours.
-    Clock(&'static str, i64),
+    /// The vault's clock goes ahead by an hour each time, against ours. Never back: a vault's versions would be dated before
+    /// those that they replace.
+    Clock,
     /// Another authority signs the brokers' certificates.
     Certificates,
 }
 
 /// Troubles with processes, networks and clocks: each has a stage of its own.
-pub const OF_STAGE: [Trouble; 15] = [
+pub const OF_STAGE: [Trouble; 14] = [
     Trouble::Kill,
     Trouble::Restart,
     Trouble::Pause,
@@ -55,13 +58,14 @@ pub const OF_STAGE: [Trouble; 15] = [
     Trouble::ToReplica("broker half open", Mood::HalfOpen),
     Trouble::ToReplica("broker slow", SLOW),
     Trouble::ApiServer,
-    Trouble::Clock("vault's clock ahead", 3_600),
-    Trouble::Clock("vault's clock behind", -3_600),
+    Trouble::Clock,
     Trouble::Certificates,
 ];
 
 /// Those that only several replicas can have.
-pub const OF_REPLICAS: [Trouble; 3] = [
+pub const OF_REPLICAS: [Trouble; 5] = [
+    Trouble::OneToVault("replica cut off from vault", Mood::Cut),
+    Trouble::OneToVault("replica stalls to vault", Mood::Stalled),
     Trouble::Between("replica apart: cut", Mood::Cut),
     Trouble::Between("replica apart: stalled", Mood::Stalled),
     Trouble::Between("replica apart: slow", SLOW),
@@ -80,10 +84,8 @@ pub struct Struck<'a> {
     pub vault: &'a str,
     /// The client id that reads it.
     pub client: &'a str,
-    /// The replica.
+    /// The replica, where it is about one.
     pub replica: usize,
-    /// Counts up on one stage.
-    pub moment: u64,
     /// Decides about chance.
     pub seed: u64,
 }
@@ -94,14 +96,15 @@ impl Trouble {
         match self {
             Self::Vault(VaultTrouble { name, .. })
             | Self::ToVault(name, _)
+            | Self::OneToVault(name, _)
             | Self::ToReplica(name, _)
-            | Self::Between(name, _)
-            | Self::Clock(name, _) => name,
+            | Self::Between(name, _) => name,
             Self::Kill => "broker killed",
             Self::Restart => "broker restarted",
             Self::Pause => "broker paused",
             Self::FullDisk => "broker's disk full",
             Self::ApiServer => "API server away",
+            Self::Clock => "vault's clock an hour on",
             Self::Certificates => "authority replaced",
         }
     }
@@ -121,14 +124,15 @@ impl Trouble {
                 stage.start(struck.replica, Output::Full).await?;
             }
             Self::ToVault(_, mood) => stage.way_to_vault(struck.vault, *mood),
+            Self::OneToVault(_, mood) => stage.way_to_vault_of(struck.replica, struck.vault, *mood).await?,
             Self::ToReplica(_, mood) => replica.way_in(*mood),
             Self::Between(_, mood) => stage.way_to_others(struck.replica, *mood),
             Self::ApiServer => stage.api.as_ref().context("there is no API server")?.down(),
-            Self::Clock(_, seconds) => stage.emulator.clock().skew(*seconds),
+            Self::Clock => stage.an_hour_on(),
             Self::Certificates => {
-                let next = stage.publish_authority(2 * struck.moment + 1)?;
+                let next = stage.publish_authority()?;
                 tokio::time::sleep(LOOKED_AT).await;
-                stage.rotate(2 * struck.moment + 2, next)?;
+                stage.rotate(next)?;
             }
         }
         Ok(())
@@ -147,12 +151,11 @@ impl Trouble {
                 stage.start(struck.replica, Output::Kept).await?;
             }
             Self::Pause => replica.signal(Signal::CONT).await?,
-            Self::ToVault(..) => stage.way_to_vault(struck.vault, Mood::Open),
+            Self::ToVault(..) | Self::OneToVault(..) => stage.way_to_vault(struck.vault, Mood::Open),
             Self::ToReplica(..) => replica.way_in(Mood::Open),
             Self::Between(..) => stage.way_to_others(struck.replica, Mood::Open),
             Self::ApiServer => stage.api.as_ref().context("there is no API server")?.up(),
-            Self::Clock(..) => stage.emulator.clock().follow_system(),
-            Self::Certificates => {}
+            Self::Clock | Self::Certificates => {}
         }
         Ok(())
     }
@@ -161,7 +164,7 @@ impl Trouble {
     pub fn leaves_memory(&self) -> bool {
         match self {
             Self::Vault(trouble) => !trouble.refuses,
-            Self::ToVault(..) | Self::Clock(..) | Self::Between(..) => true,
+            Self::ToVault(..) | Self::OneToVault(..) | Self::Clock | Self::Between(..) => true,
             _ => false,
         }
     }
@@ -180,12 +183,6 @@ impl Trouble {
         matches!(self, Self::Between(..) | Self::Pause)
     }
 
-    /// Whether what was written meanwhile has to be written again: a vault whose clock was behind dates it before what it
-    /// replaced, and it is taken for the word of a replica that lags.
-    pub fn misdates(&self) -> bool {
-        matches!(self, Self::Clock(_, seconds) if *seconds < 0)
-    }
-
     /// Whether the process of a replica ends, and another comes in its place.
     pub fn ends_programs(&self) -> bool {
         matches!(self, Self::Kill | Self::Restart | Self::FullDisk)
@@ -199,7 +196,7 @@ impl Trouble {
     /// By how much calls may come late to a vault: what was sent into a network that keeps it for so long.
     pub fn delays_calls(&self, lasts: Duration) -> Duration {
         match self {
-            Self::ToVault(..) | Self::Pause => lasts,
+            Self::ToVault(..) | Self::OneToVault(..) | Self::Pause => lasts,
             _ => Duration::ZERO,
         }
     }

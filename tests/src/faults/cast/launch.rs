@@ -14,6 +14,8 @@ use crate::faults::history::{Failure, Read};
 
 /// One try at most.
 const TRY_LIMIT: Duration = Duration::from_secs(30);
+/// Of what a replica says, in characters: it names every reference.
+const MAX_REASON: usize = 200;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 const LONGEST_HINT: Duration = Duration::from_secs(60);
@@ -123,7 +125,7 @@ impl Actor {
             sent,
             came: Instant::now(),
             code,
-            reason: error.to_string(),
+            reason: error.to_string().chars().take(MAX_REASON).collect(),
             last,
         };
         self.history.note(|events| events.failures.push(failure));

@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -20,18 +20,32 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// Where each replica is for clients.
 pub struct Doors {
     addresses: Vec<SocketAddr>,
-    authority: Mutex<String>,
+    trusted: Mutex<Trusted>,
+}
+
+/// Whom clients trust, and what proves the controller.
+struct Trusted {
+    authority: String,
     controller: Issued,
 }
 
 impl Doors {
     pub(super) fn new(addresses: Vec<SocketAddr>, authority: &TestCa) -> anyhow::Result<Self> {
         let controller = authority.issue_role("controller", TRUST_DOMAIN)?;
-        Ok(Self { addresses, authority: Mutex::new(authority.cert_pem()), controller })
+        Ok(Self { addresses, trusted: Mutex::new(Trusted { authority: authority.cert_pem(), controller }) })
     }
 
     pub(super) fn trust(&self, bundle: &str) {
-        bundle.clone_into(&mut self.authority.lock().unwrap_or_else(PoisonError::into_inner));
+        bundle.clone_into(&mut self.trusted().authority);
+    }
+
+    pub(super) fn prove(&self, authority: &TestCa) -> anyhow::Result<()> {
+        self.trusted().controller = authority.issue_role("controller", TRUST_DOMAIN)?;
+        Ok(())
+    }
+
+    fn trusted(&self) -> MutexGuard<'_, Trusted> {
+        self.trusted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many replicas there are.
@@ -51,12 +65,15 @@ impl Doors {
 
     /// The controller's way to a replica.
     pub fn controller(&self, replica: usize) -> anyhow::Result<Endpoint> {
-        let Issued { cert_pem, key_pem, .. } = &self.controller;
-        self.endpoint(replica, self.tls().identity(Identity::from_pem(cert_pem, key_pem)))
+        let identity = {
+            let Issued { cert_pem, key_pem, .. } = &self.trusted().controller;
+            Identity::from_pem(cert_pem, key_pem)
+        };
+        self.endpoint(replica, self.tls().identity(identity))
     }
 
     fn tls(&self) -> ClientTlsConfig {
-        let authority = self.authority.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let authority = self.trusted().authority.clone();
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)).domain_name("localhost")
     }
 
