@@ -231,7 +231,7 @@ async fn spawn_grpc(
 fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> Refresher {
     let settings = Settings { reread_after, chance: fastrand::f64 };
     let (cache, readers, snapshot) = (core.cache.clone(), Arc::clone(&core.readers), Arc::clone(&core.snapshot));
-    let (poller, refresher) = Poller::new(cache, readers, snapshot, core.changes.clone(), settings);
+    let (poller, refresher) = Poller::new(cache, readers, snapshot, settings);
     let drain = tasks.drain();
     tasks.spawn("version polling", async move {
         poller.run(drain).await;

@@ -8,40 +8,69 @@
 //! |---|---|
 //! | `entry` | an object as it was read, and how fresh it is |
 //! | `flights` | one read for each key at a time |
+//! | `read` | one read of one object through its vault's gate |
+//! | `landing` | what becomes of the cache by what was read |
+//! | `batch` | changes that become visible together |
+//! | `transitions` | which keys are being swapped, for those who look up several |
 //! | `refusals` | answers that there is nothing to be had, remembered for a moment |
+//! | `others` | the other replicas, as the cache sees them |
+//! | `totals` | what was counted |
 //!
 //! **Never an older value after a newer one.** Reads of one key never overlap: whoever wants one while one is under way
-//! shares it, or, where it must begin later, waits for its end. So what lands is always what was asked for last. moka
-//! alone does not give that: neither `insert` nor `invalidate` stops a load that `get_with` has under way, and its older
-//! value lands afterwards. What is kept here is only ever put in by a flight that has ended.
+//! shares it, or, where it must begin later, waits for its end. So the times at which they began say what the vault said
+//! last, and only that lands. moka alone does not give that: neither `insert` nor `invalidate` stops a load that
+//! `get_with` has under way, and its older value lands afterwards.
 
+mod batch;
 mod entry;
 mod flights;
+mod landing;
+mod others;
+mod read;
 mod refusals;
+mod totals;
+mod transitions;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-use keyward_types::{ObjectKind, ObjectVersion};
-use moka::future::Cache;
-use tokio::time::Instant;
+use moka::{future::Cache, notification::RemovalCause};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::TaskTracker;
 
-pub use entry::{Entry, Freshness, Served};
-use flights::{Flights, Passengers};
+pub use batch::{Batch, Found, HELD_AT_MOST, Held, PREPARED_WITHIN};
+pub use entry::{Entry, Freshness, Kept, Served};
+use flights::{Flights, Outcome, Passengers};
+use landing::Lands;
+pub use others::{Alone, Keeper, News, Others};
+pub(crate) use read::cost;
 use refusals::Refusals;
+use totals::Counters;
+pub use totals::Totals;
+use transitions::{Moment, Transitions};
 
 use crate::{
     budget::Class,
-    changes::{Change, Changes},
-    object::{ObjectId, RawBody, RawObject},
+    changes::Changes,
+    object::ObjectId,
     policy::{SecretEntry, VaultEntry, VaultId},
     readers::OpenVault,
-    render::{self, RenderError},
+    render::RenderError,
     vault::ReadError,
 };
+
+/// How often a look at several keys is repeated because a swap began meanwhile. Looks take microseconds and swaps are
+/// seconds apart.
+const LOOKS: usize = 32;
+
+/// How long whoever looks waits for swaps, of which each ends within [`HELD_AT_MOST`].
+const SETTLES_WITHIN: Duration = Duration::from_secs(3);
 
 /// What an entry is found by. The vault is its canonical origin, so that no second name for it makes a second entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,15 +103,18 @@ pub enum LoadError {
     /// More reads wait than the broker lets wait.
     #[error("too many reads wait for their vaults already; try again")]
     Busy,
+    /// No moment was found at which nothing of what was asked for was being replaced.
+    #[error("what is held is being replaced; try again")]
+    Unsettled,
 }
 
 /// What a check of one object found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Checked {
     /// What was known still holds.
     Same,
-    /// It was replaced, or is no longer served, or is to be had again.
-    Changed,
+    /// It is to be replaced, or no longer served, or is to be had again: to be swapped in with all else that is found.
+    Changed(Found),
 }
 
 /// The cache. Cloning shares it.
@@ -91,54 +123,44 @@ pub struct ObjectCache {
     entries: Cache<CacheKey, Arc<Entry>>,
     refusals: Refusals,
     flights: Flights,
+    transitions: Transitions<CacheKey>,
+    /// One thing after another becomes of the cache.
+    landing: Arc<Mutex<()>>,
+    tasks: TaskTracker,
     changes: Changes,
+    others: Arc<dyn Others>,
     counters: Arc<Counters>,
     max_bytes: u64,
 }
 
-#[derive(Debug, Default)]
-struct Counters {
-    hits: AtomicU64,
-    stale_hits: AtomicU64,
-    misses: AtomicU64,
-    refused: AtomicU64,
-    older: AtomicU64,
-}
-
-/// A moment's totals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Objects held.
-    pub entries: u64,
-    /// Their estimated memory.
-    pub bytes: u64,
-    /// The bound on it.
-    pub max_bytes: u64,
-    /// Answered from memory since the start.
-    pub hits: u64,
-    /// Of these, those that the vault could not confirm in time.
-    pub stale_hits: u64,
-    /// Waited for a vault since the start.
-    pub misses: u64,
-    /// Refused from memory since the start: the vault had just refused them.
-    pub refused: u64,
-    /// Answers with a version made before the one held, which were not taken.
-    pub older: u64,
-}
-
 impl ObjectCache {
-    /// An empty cache that keeps at most `max_bytes` of objects. Reads run on `tasks`; what those of callers bring that was
-    /// not held before is told to `changes`.
+    /// An empty cache that keeps at most `max_bytes` of objects, and no other replica's. Reads run on `tasks`; what was not
+    /// held before, and what a swap replaces, is told to `changes`.
     pub fn new(max_bytes: u64, tasks: TaskTracker, changes: Changes) -> Self {
+        Self::among(max_bytes, tasks, changes, Arc::new(Alone))
+    }
+
+    /// The same, among other replicas.
+    pub fn among(max_bytes: u64, tasks: TaskTracker, changes: Changes, others: Arc<dyn Others>) -> Self {
+        let told = Arc::clone(&others);
         let entries = Cache::builder()
             .max_capacity(max_bytes)
             .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.bytes()).unwrap_or(u32::MAX))
+            .eviction_listener(move |key, _, cause| {
+                if cause == RemovalCause::Size {
+                    told.forgotten(&key);
+                }
+            })
             .build();
         Self {
             entries,
             refusals: Refusals::default(),
-            flights: Flights::new(tasks),
+            flights: Flights::new(tasks.clone()),
+            transitions: Transitions::default(),
+            landing: Arc::default(),
+            tasks,
             changes,
+            others,
             counters: Arc::new(Counters::default()),
             max_bytes,
         }
@@ -154,20 +176,61 @@ impl ObjectCache {
             return Err(error);
         }
         self.counters.misses.fetch_add(1, Ordering::Relaxed);
-        let entry = self.flights.join(key, |waiting| self.flight(key, vault, Class::PodStart, waiting)).await?;
+        let outcome = self.flights.join(key, |waiting| self.flight(key, vault, waiting)).await;
+        let entry = outcome.answer?;
+        if !outcome.landed {
+            // A poll's read was under way, and nothing that could be served was held: as cold as any.
+            self.land(&Arc::new(key.clone()), &entry).await;
+        }
         Ok(Served { entry, stale: None })
     }
 
     /// The object, from memory alone.
     pub async fn hit(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
-        let served = self.peek(key, vault).await?;
-        let counter = if served.stale.is_some() { &self.counters.stale_hits } else { &self.counters.hits };
-        counter.fetch_add(1, Ordering::Relaxed);
-        Some(served)
+        let served = self.peek(key, vault).await;
+        self.count(served.as_ref());
+        served
+    }
+
+    /// Each of `wanted`, from memory alone and as of one moment: of what a swap replaces, all or nothing.
+    pub async fn hits(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
+        let held = self.peeks(wanted).await?;
+        for served in &held {
+            self.count(served.as_ref());
+        }
+        Ok(held)
+    }
+
+    /// The same, without counting.
+    pub async fn peeks(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
+        let until = Instant::now() + SETTLES_WITHIN;
+        let mut held = Vec::with_capacity(wanted.len());
+        for _ in 0..LOOKS {
+            let moment = self.settled(wanted.iter().map(|(key, _)| key), until).await.ok_or(LoadError::Unsettled)?;
+            held.clear();
+            for (key, vault) in wanted {
+                held.push(self.look(key, vault).await);
+            }
+            if wanted.len() <= 1 || !self.transitions.moved_since(moment) {
+                return Ok(held);
+            }
+        }
+        Err(LoadError::Unsettled)
     }
 
     /// The object as it would be served from memory, without counting. Asks no vault.
     pub async fn peek(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
+        // Alone it is right before a swap and after it. Only another replica may hold it back, and its word is waited for.
+        self.settled(std::iter::once(key), Instant::now() + SETTLES_WITHIN).await;
+        self.look(key, vault).await
+    }
+
+    /// A moment at which none of `keys` is being swapped, if there is one in time.
+    async fn settled<'a>(&self, keys: impl Iterator<Item = &'a CacheKey> + Clone, until: Instant) -> Option<Moment> {
+        timeout_at(until, self.transitions.settled(keys)).await.ok()
+    }
+
+    async fn look(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
         let entry = self.entries.get(key).await?;
         match entry.freshness(vault, Instant::now()) {
             Freshness::Fresh => Some(Served { entry, stale: None }),
@@ -176,25 +239,57 @@ impl ObjectCache {
         }
     }
 
-    /// Reads the object again, beginning now, and says whether anything changed by it. An error means that the vault gave
-    /// no answer: what was known still holds.
-    pub async fn check(&self, key: &CacheKey, vault: &Arc<OpenVault>, class: Class) -> Result<Checked, LoadError> {
-        let before = self.entries.get(key).await;
-        let read = self.flights.begin(key, |waiting| self.flight(key, vault, class, waiting)).await;
-        match (before, read) {
-            (Some(before), Ok(after)) => Ok(if before.same_as(&after) { Checked::Same } else { Checked::Changed }),
-            (None, Ok(_)) => Ok(Checked::Changed),
-            (before, Err(error)) if is_refusal(&error) => {
-                Ok(if before.is_some() { Checked::Changed } else { Checked::Same })
-            }
-            (_, Err(error)) => Err(error),
+    fn count(&self, served: Option<&Served>) {
+        let Some(served) = served else { return };
+        let counter = if served.stale.is_some() { &self.counters.stale_hits } else { &self.counters.hits };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reads the object again, beginning now, and says whether anything is to change by it, which nobody sees before it is
+    /// [swapped](Self::swap) in. An error means that the vault gave no answer: what was known still holds.
+    pub async fn check(&self, key: &Arc<CacheKey>, vault: &Arc<OpenVault>, class: Class) -> Result<Checked, LoadError> {
+        let outcome = self.flights.begin(key, |waiting| self.checking_flight(key, vault, class, waiting)).await;
+        match outcome.answer {
+            Ok(_) if outcome.landed => Ok(Checked::Same),
+            Ok(entry) => Ok(Checked::Changed(Found::Entry(entry))),
+            Err(error) if !is_refusal(&error) => Err(error),
+            Err(_) if self.holds(key) => Ok(Checked::Changed(Found::Refused(outcome.began))),
+            Err(_) => Ok(Checked::Same),
         }
     }
 
     /// Forgets what nobody may ask for any more.
-    pub async fn forget(&self, key: &CacheKey) {
-        self.entries.invalidate(key).await;
+    pub async fn forget(&self, key: &Arc<CacheKey>) {
+        let landing = self.landing.lock().await;
+        self.others.forgotten(key);
+        self.keep(&landing, key, None).await;
         self.refusals.lift(key).await;
+    }
+
+    /// Forgets what `keeper` does not hold any more, if that is who keeps it.
+    pub async fn forget_kept_by(&self, keeper: Keeper, key: &Arc<CacheKey>) {
+        let landing = self.landing.lock().await;
+        if self.entries.get(&**key).await.is_some_and(|held| held.keeper() == keeper) {
+            self.keep(&landing, key, None).await;
+        }
+    }
+
+    /// Everything that is held of the vault and kept by this replica was confirmed by a round that began at `began`, except
+    /// for `unconfirmed`: tells the others.
+    pub async fn confirmed(&self, vault: &Arc<VaultId>, began: Instant, unconfirmed: &[Arc<CacheKey>]) {
+        // What was evicted is told by then.
+        self.settle().await;
+        self.others.confirmed(vault, began, unconfirmed);
+    }
+
+    /// `keeper` has confirmed at `at` whatever it keeps of the vault, except for `unconfirmed`.
+    pub fn confirm_all(&self, keeper: Keeper, vault: &VaultId, at: Instant, unconfirmed: &HashSet<Arc<CacheKey>>) {
+        for (key, entry) in self.entries.iter().filter(|(key, entry)| *key.vault == *vault && entry.keeper() == keeper)
+        {
+            if !unconfirmed.contains(&key) {
+                entry.confirm(at);
+            }
+        }
     }
 
     /// Whether there is an entry, fresh or not.
@@ -212,140 +307,51 @@ impl ObjectCache {
         self.refusals.all()
     }
 
-    /// Totals of this moment.
-    pub fn totals(&self) -> Totals {
-        let Counters { hits, stale_hits, misses, refused, older } = &*self.counters;
-        Totals {
-            entries: self.entries.entry_count(),
-            bytes: self.entries.weighted_size(),
-            max_bytes: self.max_bytes,
-            hits: hits.load(Ordering::Relaxed) + stale_hits.load(Ordering::Relaxed),
-            stale_hits: stale_hits.load(Ordering::Relaxed),
-            misses: misses.load(Ordering::Relaxed),
-            refused: refused.load(Ordering::Relaxed),
-            older: older.load(Ordering::Relaxed),
-        }
-    }
-
     /// Lets the cache finish its own bookkeeping, so that [`Self::totals`] is exact.
     pub async fn settle(&self) {
         self.entries.run_pending_tasks().await;
     }
 
-    /// The read of one key, and what becomes of the cache by it.
+    /// The read of one key that somebody waits for: where its vault is owned, or else by the vault itself.
     fn flight(
         &self,
         key: &CacheKey,
         vault: &Arc<OpenVault>,
+        waiting: Passengers,
+    ) -> impl Future<Output = Outcome> + Send + 'static {
+        let (cache, key, vault) = (self.clone(), Arc::new(key.clone()), Arc::clone(vault));
+        async move {
+            let asked = Instant::now();
+            let elsewhere = tokio::select! {
+                answer = cache.others.read(&key, Class::PodStart) => answer,
+                () = waiting.gone() => return Outcome::none(LoadError::Interrupted),
+            };
+            if let Some(answer) = elsewhere {
+                return cache.settle_told(&key, (asked, answer)).await;
+            }
+            let answer = read::read(&vault, &key.object, Class::PodStart, &waiting).await;
+            cache.settle_read(&key, answer, &vault.settings(), Lands::AtOnce).await
+        }
+    }
+
+    /// The read of one key by which a poll compares.
+    fn checking_flight(
+        &self,
+        key: &Arc<CacheKey>,
+        vault: &Arc<OpenVault>,
         class: Class,
         waiting: Passengers,
-    ) -> impl Future<Output = Result<Arc<Entry>, LoadError>> + Send + 'static {
-        let (cache, key, vault) = (self.clone(), key.clone(), Arc::clone(vault));
+    ) -> impl Future<Output = Outcome> + Send + 'static {
+        let (cache, key, vault) = (self.clone(), Arc::clone(key), Arc::clone(vault));
         async move {
-            match read(&vault, &key.object, class, &waiting).await {
-                Ok(entry) => Ok(cache.land(key, entry, &vault.settings(), class).await),
-                Err(error) => {
-                    cache.turn_away(key, &error).await;
-                    Err(error)
-                }
-            }
+            let answer = read::read(&vault, &key.object, class, &waiting).await;
+            cache.settle_read(&key, answer, &vault.settings(), Lands::WithItsBatch).await
         }
-    }
-
-    /// Keeps what was read, unless what is held is newer and may still be served, and returns what is held then.
-    async fn land(&self, key: CacheKey, read: Entry, vault: &VaultEntry, class: Class) -> Arc<Entry> {
-        let held = self.entries.get(&key).await;
-        if let Some(held) = &held
-            && held.is_newer_than(&read)
-            && held.freshness(vault, Instant::now()) != Freshness::TooOld
-        {
-            // A replica of the vault that lags behind, most likely: the object itself never goes back.
-            self.counters.older.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(vault = %key.vault.origin, object = %key.object.name, "the vault answered with an older version");
-            return Arc::clone(held);
-        }
-        let entry = Arc::new(read);
-        self.entries.insert(key.clone(), Arc::clone(&entry)).await;
-        let was_refused = self.refusals.lift(&key).await;
-        // What checks find out is told by whoever had them made.
-        if class == Class::PodStart {
-            self.tell_of(key, held.as_deref(), was_refused, &entry);
-        }
-        entry
-    }
-
-    fn tell_of(&self, key: CacheKey, held: Option<&Entry>, was_refused: bool, landed: &Entry) {
-        let key = Arc::new(key);
-        match held {
-            // Whoever was told that there is none, with an output or without, does not ask again by itself.
-            None if was_refused => self.changes.tell(Change::Object(key)),
-            None => self.changes.tell(Change::Landed(key)),
-            Some(held) if !held.same_as(landed) => self.changes.tell(Change::Object(key)),
-            Some(_) => {}
-        }
-    }
-
-    async fn turn_away(&self, key: CacheKey, error: &LoadError) {
-        if is_refusal(error) {
-            self.entries.invalidate(&key).await;
-        }
-        self.refusals.remember(key, error, Instant::now()).await;
     }
 }
 
 fn is_refusal(error: &LoadError) -> bool {
     matches!(error, LoadError::Read(error) if error.is_refusal())
-}
-
-/// Reads one object through its vault's gate. A refusal of the identity counts once it is confirmed with a new token.
-async fn read(vault: &OpenVault, object: &ObjectId, class: Class, waiting: &Passengers) -> Result<Entry, LoadError> {
-    let (mut began, mut answer) = read_once(vault, object, class, waiting).await?;
-    if let Err(ReadError::Forbidden(reason)) = &answer {
-        (began, answer) = if vault.renew().await {
-            read_once(vault, object, class, waiting).await?
-        } else {
-            let told = format!("the vault refuses the one in use ({reason}), and no new one is to be had");
-            (began, Err(ReadError::NoToken(told)))
-        };
-    }
-    let raw = answer?;
-    let (version, attributes, stamp): (ObjectVersion, _, _) = (raw.version, raw.attributes, raw.stamp);
-    let object = match raw.body {
-        // A PFX may ask for a million rounds of key derivation: not on a thread that others wait for.
-        body @ RawBody::Certificate { .. } => {
-            tokio::task::spawn_blocking(move || render::parse(&body)).await.map_err(|_| LoadError::Interrupted)?
-        }
-        body => render::parse(&body),
-    }?;
-    Ok(Entry::new(version, attributes, stamp, object, began))
-}
-
-/// One call, and when it began: after whatever wait for the budget.
-async fn read_once(
-    vault: &OpenVault,
-    object: &ObjectId,
-    class: Class,
-    waiting: &Passengers,
-) -> Result<(Instant, Result<RawObject, ReadError>), LoadError> {
-    // A call that was sent is not taken back. One that still waits for the budget is, once nobody wants it.
-    let permit = tokio::select! {
-        permit = vault.gate().admit(class, cost(object)) => permit,
-        () = waiting.gone() => return Err(LoadError::Interrupted),
-    };
-    let permit = match permit {
-        Ok(permit) => permit,
-        Err(closed) => return Ok((Instant::now(), Err(closed.into()))),
-    };
-    let began = Instant::now();
-    let answer = vault.reader().read(object).await;
-    permit.settle(&answer);
-    Ok((began, answer))
-}
-
-/// Requests that one read takes.
-pub(crate) fn cost(object: &ObjectId) -> u32 {
-    // A certificate is read together with its twin among the secrets.
-    if object.kind == ObjectKind::Certificate { 2 } else { 1 }
 }
 
 #[cfg(test)]

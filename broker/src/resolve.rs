@@ -1,6 +1,6 @@
 //! Caller and references to values: decide, read, render. No gRPC and no tokens here.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use keyward_types::{ObjectVersion, Reference, SecretBytes};
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     authz::{self, Denial, Grant},
     cache::{CacheKey, LoadError, ObjectCache, Served},
-    policy::{Current, Snapshot},
+    policy::Current,
     readers::Readers,
     render::{self, RenderError},
 };
@@ -121,48 +121,64 @@ impl Resolver {
     /// Resolves all of `references` for `namespace`, in their order, by one snapshot.
     pub async fn resolve(&self, namespace: &str, references: Vec<Reference>) -> Vec<Outcome> {
         let snapshot = self.snapshot.load_full();
-        let (mut outcomes, mut misses) = (Vec::with_capacity(references.len()), Vec::new());
-        for (place, reference) in references.into_iter().enumerate() {
-            match self.remembered(&snapshot, namespace, reference).await {
-                Ok(outcome) => outcomes.push((place, outcome)),
-                Err((reference, grant)) => misses.push((place, reference, grant)),
-            }
+        let mut decided = Vec::with_capacity(references.len());
+        for reference in references {
+            let decision = authz::decide(&snapshot, namespace, &reference);
+            decided.push((reference, decision));
         }
-        if !misses.is_empty() {
-            let until = Instant::now() + PATIENCE;
-            let mut reads = stream::iter(misses)
-                .map(|(place, reference, grant)| async move { (place, self.read_for(reference, &grant, until).await) })
-                .buffer_unordered(CONCURRENT);
-            while let Some(outcome) = reads.next().await {
-                outcomes.push(outcome);
-            }
-            outcomes.sort_unstable_by_key(|(place, _)| *place);
-        }
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+        let grants: Vec<_> = decided.iter().filter_map(|(_, decision)| decision.as_ref().ok()).collect();
+        // One for each grant, in their order.
+        let mut served = self.serve(&grants).await.into_iter();
+        let outcomes = decided.into_iter().map(|(reference, decision)| match decision {
+            Err(denial) => Outcome { reference, trail: None, value: Err(denial.into()) },
+            Ok(grant) => outcome(reference, &grant, served.next()),
+        });
+        outcomes.collect()
     }
 
-    /// The outcome, unless a vault has to be asked for it. Most are found here, and nothing in here waits.
-    async fn remembered(
-        &self,
-        snapshot: &Snapshot,
-        namespace: &str,
-        reference: Reference,
-    ) -> Result<Outcome, (Reference, Grant)> {
-        let grant = match authz::decide(snapshot, namespace, &reference) {
-            Ok(grant) => grant,
-            Err(denial) => return Ok(Outcome { reference, trail: None, value: Err(denial.into()) }),
+    /// What is served for each of `grants`: as of one moment, as far as it is in memory then. Mostly all of it is.
+    async fn serve(&self, grants: &[&Grant]) -> Vec<Result<Served, ResolveError>> {
+        let wanted: Vec<_> =
+            grants.iter().map(|grant| (CacheKey::of(&grant.secret, &grant.vault), &*grant.vault)).collect();
+        let all_failed = |error: &LoadError| grants.iter().map(|grant| Err(load_error(grant, error.clone()))).collect();
+        let held = match self.cache.hits(&wanted).await {
+            Ok(held) => held,
+            Err(error) => return all_failed(&error),
         };
-        match self.cache.hit(&CacheKey::of(&grant.secret, &grant.vault), &grant.vault).await {
-            Some(served) => Ok(outcome(reference, &grant, &served)),
-            None => Err((reference, grant)),
+        let missing = |held: &[Option<Served>]| {
+            let missing = held.iter().zip(grants).enumerate().filter(|(_, (held, _))| held.is_none());
+            missing.map(|(place, (_, grant))| (place, *grant)).collect::<Vec<_>>()
+        };
+        let misses = missing(&held);
+        if misses.is_empty() {
+            return held.into_iter().flatten().map(Ok).collect();
         }
+        let until = Instant::now() + PATIENCE;
+        let mut read = self.read_all(misses, until).await;
+        // While they were read a swap may have replaced the others: what is there now is from one moment.
+        let held = match self.cache.peeks(&wanted).await {
+            Ok(held) => held,
+            Err(error) => return all_failed(&error),
+        };
+        let gone = missing(&held).into_iter().filter(|(place, _)| !read.contains_key(place)).collect();
+        read.extend(self.read_all(gone, until).await);
+        let mut served = Vec::with_capacity(grants.len());
+        for (place, (held, grant)) in held.into_iter().zip(grants).enumerate() {
+            let read = || read.remove(&place).unwrap_or_else(|| Err(load_error(grant, LoadError::Interrupted)));
+            served.push(held.map_or_else(read, Ok));
+        }
+        served
     }
 
-    async fn read_for(&self, reference: Reference, grant: &Grant, until: Instant) -> Outcome {
-        match self.read_until(grant, until).await {
-            Ok(served) => outcome(reference, grant, &served),
-            Err(error) => Outcome { reference, trail: Some(Trail::of(grant)), value: Err(error) },
-        }
+    /// Reads objects beside each other, each from memory or else from its vault.
+    async fn read_all(
+        &self,
+        grants: Vec<(usize, &Grant)>,
+        until: Instant,
+    ) -> HashMap<usize, Result<Served, ResolveError>> {
+        let read = |(place, grant)| async move { (place, self.read_until(grant, until).await) };
+        let reads: Vec<_> = grants.into_iter().map(read).collect();
+        stream::iter(reads).buffer_unordered(CONCURRENT).collect().await
     }
 
     /// The object that was granted, from memory or else from its vault, which is waited for as long as one request may.
@@ -177,14 +193,8 @@ impl Resolver {
 
     async fn load(&self, grant: &Grant) -> Result<Served, ResolveError> {
         let (secret, vault) = (&grant.secret, &grant.vault);
-        let load_error = |source: LoadError| ResolveError::Load {
-            secret: secret.shown(),
-            object: format!("{} `{}`", secret.object.kind, secret.object.name),
-            vault: vault.origin.to_string(),
-            source,
-        };
-        let reader = self.readers.open(vault).map_err(|error| load_error(error.into()))?;
-        self.cache.get(&CacheKey::of(secret, vault), &reader).await.map_err(load_error)
+        let reader = self.readers.open(vault).map_err(|error| load_error(grant, error.into()))?;
+        self.cache.get(&CacheKey::of(secret, vault), &reader).await.map_err(|error| load_error(grant, error))
     }
 
     /// The object that was granted, if it is in memory. Asks no vault and counts as no read.
@@ -193,11 +203,23 @@ impl Resolver {
     }
 }
 
-/// What a reference takes of an object that was served for it.
-fn outcome(reference: Reference, grant: &Grant, served: &Served) -> Outcome {
+fn load_error(grant: &Grant, source: LoadError) -> ResolveError {
+    let Grant { secret, vault, .. } = grant;
+    ResolveError::Load {
+        secret: secret.shown(),
+        object: format!("{} `{}`", secret.object.kind, secret.object.name),
+        vault: vault.origin.to_string(),
+        source,
+    }
+}
+
+/// What a reference takes of the object that was served for it.
+fn outcome(reference: Reference, grant: &Grant, served: Option<Result<Served, ResolveError>>) -> Outcome {
     let mut trail = Trail::of(grant);
-    trail.note(served);
-    let value = render::view(&served.entry.object, &grant.secret.rendering, reference.query())
-        .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source });
+    let value = served.unwrap_or_else(|| Err(load_error(grant, LoadError::Interrupted))).and_then(|served| {
+        trail.note(&served);
+        render::view(&served.entry.object, &grant.secret.rendering, reference.query())
+            .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source })
+    });
     Outcome { reference, trail: Some(trail), value }
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -11,6 +11,7 @@ use std::{
 use keyward_types::ObjectVersion;
 use tokio::time::Instant;
 
+use super::Keeper;
 use crate::{
     object::{Attributes, Object, Stamp},
     policy::VaultEntry,
@@ -33,6 +34,18 @@ pub struct Entry {
     read: Instant,
     /// When the vault last said that this still holds: milliseconds after `read`.
     confirmed: AtomicU64,
+    keeper: AtomicU32,
+}
+
+/// How another replica holds an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Who holds it, and compares it with its vault.
+    pub by: Keeper,
+    /// How long ago the request began that read it.
+    pub since_read: Duration,
+    /// How long ago the vault last said that it holds.
+    pub since_confirmed: Duration,
 }
 
 /// An entry as it is served at one moment.
@@ -64,7 +77,40 @@ impl Entry {
         object: Object,
         began: Instant,
     ) -> Self {
-        Self { version, attributes, stamp, object, read: began, confirmed: AtomicU64::new(0) }
+        let keeper = AtomicU32::new(Keeper::SELF.0);
+        Self { version, attributes, stamp, object, read: began, confirmed: AtomicU64::new(0), keeper }
+    }
+
+    /// A copy of what another replica holds, and how old that was at `now`.
+    pub fn mirrored(
+        version: ObjectVersion,
+        attributes: Attributes,
+        stamp: Stamp,
+        object: Object,
+        kept: Kept,
+        now: Instant,
+    ) -> Self {
+        // A clock that does not go back so far began with this machine.
+        let read = now.checked_sub(kept.since_read).unwrap_or(now);
+        let entry = Self::new(version, attributes, stamp, object, read);
+        entry.keep_by(kept.by);
+        entry.confirm(read + kept.since_read.saturating_sub(kept.since_confirmed));
+        entry
+    }
+
+    /// Whose word confirms it.
+    pub fn keeper(&self) -> Keeper {
+        Keeper(self.keeper.load(Ordering::Relaxed))
+    }
+
+    /// From now on it is kept by `keeper`.
+    pub fn keep_by(&self, keeper: Keeper) {
+        self.keeper.store(keeper.0, Ordering::Relaxed);
+    }
+
+    /// When its read began: of two, the later one is what the vault said last.
+    pub(super) fn read_at(&self) -> Instant {
+        self.read
     }
 
     /// The vault said at `at` that this still holds.

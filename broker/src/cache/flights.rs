@@ -6,12 +6,29 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{CacheKey, Entry, LoadError};
 
-type Outcome = Result<Arc<Entry>, LoadError>;
+/// What a read came to.
+#[derive(Clone)]
+pub(super) struct Outcome {
+    /// When its request began: later than whoever wants it came, where it waited for the budget.
+    pub(super) began: Instant,
+    /// What it brought.
+    pub(super) answer: Result<Arc<Entry>, LoadError>,
+    /// Whether that is kept already. What a poll brings is kept with all else that it finds.
+    pub(super) landed: bool,
+}
+
+impl Outcome {
+    /// No request was made.
+    pub(super) fn none(error: LoadError) -> Self {
+        Self { began: Instant::now(), answer: Err(error), landed: false }
+    }
+}
+
 type Landing = watch::Sender<Option<Outcome>>;
 type Landed = watch::Receiver<Option<Outcome>>;
 
@@ -53,12 +70,18 @@ impl Flights {
         F: Future<Output = Outcome> + Send + 'static,
     {
         let mut read = Some(read);
-        let (own, landed) = self.board(key, &mut read)?;
-        match outcome(landed).await {
-            // It was given up for want of callers at the moment at which this one came.
-            Err(LoadError::Interrupted) if !own => outcome(self.board(key, &mut read)?.1).await,
-            ended => ended,
+        for last in [false, true] {
+            let (own, landed) = match self.board(key, &mut read) {
+                Ok(boarded) => boarded,
+                Err(error) => return Outcome::none(error),
+            };
+            let outcome = outcome(landed).await;
+            // Else it was given up for want of callers at the moment at which this one came.
+            if own || last || !matches!(outcome.answer, Err(LoadError::Interrupted)) {
+                return outcome;
+            }
         }
+        Outcome::none(LoadError::Interrupted)
     }
 
     /// The outcome of `read`, which begins once the one that is under way has ended.
@@ -68,7 +91,10 @@ impl Flights {
     {
         let mut read = Some(read);
         loop {
-            let (own, landed) = self.board(key, &mut read)?;
+            let (own, landed) = match self.board(key, &mut read) {
+                Ok(boarded) => boarded,
+                Err(error) => return Outcome::none(error),
+            };
             let outcome = outcome(landed).await;
             if own {
                 return outcome;
@@ -132,6 +158,6 @@ impl Drop for Board {
 
 async fn outcome(mut landed: Landed) -> Outcome {
     // Without a sender the task has failed, or was dropped with the runtime.
-    let landed = landed.wait_for(Option::is_some).await.map_err(|_| LoadError::Interrupted)?;
-    landed.clone().unwrap_or(Err(LoadError::Interrupted))
+    let landed = landed.wait_for(Option::is_some).await.ok().and_then(|landed| landed.clone());
+    landed.unwrap_or_else(|| Outcome::none(LoadError::Interrupted))
 }

@@ -19,6 +19,7 @@ pub(super) struct Refusals(Cache<CacheKey, Refusal>);
 #[derive(Clone)]
 struct Refusal {
     error: LoadError,
+    read: Instant,
     until: Instant,
 }
 
@@ -35,16 +36,22 @@ impl Refusals {
         (now < refusal.until).then_some(refusal.error)
     }
 
-    /// Remembers `error` for as long as its kind deserves.
-    pub(super) async fn remember(&self, key: CacheKey, error: &LoadError, now: Instant) {
+    /// Remembers `error`, the answer to a request that began at `read`, for as long as its kind deserves.
+    pub(super) async fn remember(&self, key: CacheKey, error: &LoadError, read: Instant, now: Instant) {
         if let Some(stands) = stands_for(error) {
-            self.0.insert(key, Refusal { error: error.clone(), until: now + stands }).await;
+            self.0.insert(key, Refusal { error: error.clone(), read, until: now + stands }).await;
         }
     }
 
-    /// The object was read, or nobody asks for it any more. Whether it was refused before.
-    pub(super) async fn lift(&self, key: &CacheKey) -> bool {
-        self.0.remove(key).await.is_some()
+    /// When the request began by which the vault refused the object, if that was its last word. What was asked for earlier
+    /// may not land behind it.
+    pub(super) async fn read(&self, key: &CacheKey) -> Option<Instant> {
+        Some(self.0.get(key).await?.read)
+    }
+
+    /// The object was read, or nobody asks for it any more.
+    pub(super) async fn lift(&self, key: &CacheKey) {
+        self.0.invalidate(key).await;
     }
 
     /// Every refusal that was not lifted, also where it stands no more.
@@ -64,7 +71,8 @@ fn stands_for(error: &LoadError) -> Option<Duration> {
         LoadError::Read(ReadError::Unreachable(_) | ReadError::NoToken(_)) => 1,
         LoadError::Read(ReadError::Throttled { .. } | ReadError::Paused { .. })
         | LoadError::Interrupted
-        | LoadError::Busy => return None,
+        | LoadError::Busy
+        | LoadError::Unsettled => return None,
     };
     Some(Duration::from_secs(seconds))
 }

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use keyward_types::ObjectKind;
 use tokio::{task::JoinHandle, time::advance};
 
 use super::*;
 use crate::{
+    changes::Change,
     object::Object,
     policy::testing,
     vault::testing::{FakeVault, secret},
 };
+
+mod swap;
 
 struct Fixture {
     cache: ObjectCache,
@@ -39,8 +43,16 @@ impl Fixture {
         self.cache.get(&self.key(name), &self.vault).await.map(|served| text(&served.entry))
     }
 
-    async fn check(&self, name: &str) -> Result<Checked, LoadError> {
-        self.cache.check(&self.key(name), &self.vault, Class::ChangeCheck).await
+    /// Checks as a poll of this one object does. Whether anything has changed.
+    async fn check(&self, name: &str) -> Result<bool, LoadError> {
+        let (cache, key) = (&self.cache, Arc::new(self.key(name)));
+        let changes = match cache.check(&key, &self.vault, Class::ChangeCheck).await? {
+            Checked::Same => vec![],
+            Checked::Changed(found) => vec![(key, found)],
+        };
+        let changed = !changes.is_empty();
+        cache.swap(Batch { vault: Arc::clone(self.vault.id()), changes }).await;
+        Ok(changed)
     }
 }
 
@@ -115,7 +127,7 @@ async fn a_read_that_succeeds_lifts_the_refusal_before_it() {
     all.value("none").await.unwrap_err();
     assert_eq!(all.cache.refused().len(), 1);
     all.fake.set("none");
-    assert_eq!(all.check("none").await.unwrap(), Checked::Changed);
+    assert!(all.check("none").await.unwrap());
     assert!(all.cache.refused().is_empty());
 }
 
@@ -155,14 +167,17 @@ async fn an_older_value_never_lands_behind_a_newer_one() {
     // The first read has its answer and is slow to bring it; now a check is made of the value that came after.
     all.fake.set("s1");
     let check = {
-        let (cache, vault, key) = (all.cache.clone(), Arc::clone(&all.vault), all.key("s1"));
+        let (cache, vault, key) = (all.cache.clone(), Arc::clone(&all.vault), Arc::new(all.key("s1")));
         tokio::spawn(async move { cache.check(&key, &vault, Class::ChangeCheck).await })
     };
     tokio::task::yield_now().await;
     assert_eq!(all.fake.take_calls(), ["get s1"], "the check waits for the read that began before it");
     all.fake.let_in(2);
     assert_eq!(text(&cold.await.unwrap().unwrap().entry), "kwcanary-s1-1");
-    assert_eq!(check.await.unwrap().unwrap(), Checked::Changed);
+    let Checked::Changed(found) = check.await.unwrap().unwrap() else { panic!("it found the value that came after") };
+    assert_eq!(all.value("s1").await.unwrap(), "kwcanary-s1-1", "which nobody sees before it is swapped in");
+    let (vault, key) = (Arc::clone(all.vault.id()), Arc::new(all.key("s1")));
+    all.cache.swap(Batch { vault, changes: vec![(key, found)] }).await;
     assert_eq!(all.value("s1").await.unwrap(), "kwcanary-s1-2");
 }
 
@@ -172,7 +187,7 @@ async fn a_replica_that_lags_behind_takes_nothing_back() {
     all.fake.set("s1");
     assert_eq!(all.value("s1").await.unwrap(), "kwcanary-s1-2");
     all.fake.lag("s1");
-    assert_eq!(all.check("s1").await.unwrap(), Checked::Same);
+    assert!(!all.check("s1").await.unwrap());
     assert_eq!(all.value("s1").await.unwrap(), "kwcanary-s1-2");
     assert_eq!(all.cache.totals().older, 1);
 }
@@ -244,7 +259,7 @@ async fn who_comes_as_a_read_is_given_up_has_one_of_his_own() {
             waiting.gone().await;
             leaving.notify_one();
             door.notified().await;
-            Err(LoadError::Interrupted)
+            Outcome::none(LoadError::Interrupted)
         }
     };
     let first = tokio::time::timeout(Duration::from_millis(10), flights.join(&key, given_up)).await;
@@ -252,7 +267,7 @@ async fn who_comes_as_a_read_is_given_up_has_one_of_his_own() {
     leaving.notified().await;
     let second = tokio::spawn({
         let (flights, key) = (flights.clone(), key.clone());
-        async move { flights.join(&key, |_| async { Err(LoadError::Busy) }).await }
+        async move { flights.join(&key, |_| async { Outcome::none(LoadError::Busy) }).await.answer }
     });
     tokio::task::yield_now().await;
     door.notify_one();
@@ -272,7 +287,7 @@ async fn the_bound_holds_and_totals_add_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_caller_s_read_brings_is_told_once_and_what_a_check_brings_is_not() {
+async fn what_a_read_brings_is_told_once() {
     let mut all = fixture(ACME);
     let changes = Changes::default();
     all.cache = ObjectCache::new(1 << 20, TaskTracker::new(), changes.clone());
@@ -284,14 +299,14 @@ async fn what_a_caller_s_read_brings_is_told_once_and_what_a_check_brings_is_not
     assert_eq!(told.try_recv(), Ok(Change::Landed(Arc::clone(&key))));
     all.fake.set("s1");
     all.check("s1").await.unwrap();
-    assert!(told.try_recv().is_err(), "who checks tells");
+    assert_eq!(told.try_recv(), Ok(Change::Object(Arc::clone(&key))));
+    all.check("s1").await.unwrap();
+    assert!(told.try_recv().is_err());
     // Too old to be served: a caller reads it, and finds another one.
     all.fake.set("s1");
     advance(Duration::from_secs(3 * 3_600)).await;
     all.value("s1").await.unwrap();
     assert_eq!(told.try_recv(), Ok(Change::Object(key)));
-    all.check("s2").await.unwrap();
-    assert!(told.try_recv().is_err());
     // Who was told that there is none may have an output, and waits for word.
     assert!(all.value("new").await.is_err());
     all.fake.set("new");

@@ -46,7 +46,9 @@ pub fn of_resolve(error: &ResolveError) -> Verdict {
         ResolveError::Load { source: LoadError::Read(error), .. } => of_read(error),
         ResolveError::Load { source: LoadError::Parse(_), .. } => verdict(Code::FailedPrecondition, "OBJECT_MALFORMED"),
         ResolveError::Load { source: LoadError::Interrupted, .. } => verdict(Code::Unavailable, "BROKER_STOPPING"),
-        ResolveError::Load { source: LoadError::Busy, .. } => verdict(Code::Unavailable, "BROKER_BUSY"),
+        ResolveError::Load { source: LoadError::Busy | LoadError::Unsettled, .. } => {
+            verdict(Code::Unavailable, "BROKER_BUSY")
+        }
         ResolveError::Late { .. } => verdict(Code::Unavailable, "VAULT_SLOW"),
         ResolveError::Cancelled => verdict(Code::Cancelled, "CALLER_GONE"),
         ResolveError::Render { .. } => verdict(Code::FailedPrecondition, "OBJECT_HAS_NO_SUCH_VIEW"),

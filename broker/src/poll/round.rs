@@ -18,8 +18,7 @@ use super::{
 };
 use crate::{
     authz,
-    cache::{CacheKey, Checked, Entry, LoadError, ObjectCache, cost},
-    changes::{Change, Changes},
+    cache::{Batch, CacheKey, Checked, Entry, Found, LoadError, ObjectCache, cost},
     policy::{Current, Snapshot, VaultId},
     readers::{OpenVault, Readers},
     vault::{Collection, ReadError},
@@ -33,7 +32,6 @@ const CONCURRENT: usize = 8;
 pub(super) struct Rounds {
     pub(super) cache: ObjectCache,
     pub(super) snapshot: Arc<Current>,
-    pub(super) changes: Changes,
     /// An object is read again at least this often, whatever listings say.
     pub(super) reread_after: Duration,
 }
@@ -50,11 +48,14 @@ enum State {
     Refused(Box<LoadError>),
 }
 
-/// What one step of a round came to.
+/// What a round came to so far.
 #[derive(Default)]
 struct Tally {
     checked: u64,
-    changed: u64,
+    /// What is to change, by all of it at once.
+    found: Vec<(Arc<CacheKey>, Found)>,
+    /// What could not be compared.
+    unconfirmed: Vec<Arc<CacheKey>>,
     /// The last one, with its object.
     error: Option<String>,
     /// The vault is to be left alone.
@@ -66,10 +67,14 @@ impl Tally {
         self.over |= ends_round(error);
         self.error = Some(format!("{what}: {error}"));
     }
+
+    fn skip(&mut self, objects: &[Watched]) {
+        self.unconfirmed.extend(objects.iter().map(|one| Arc::clone(&one.key)));
+    }
 }
 
 impl Rounds {
-    /// Compares. An error ends the round; what was not compared stays as it was.
+    /// Compares, and swaps in at the end whatever was found. An error ends the round; what was not compared stays as it was.
     pub(super) async fn run(&self, vault: &Arc<OpenVault>) -> Refreshed {
         let (began, began_at) = (Instant::now(), SystemTime::now());
         let watched = self.watched(vault.id()).await;
@@ -78,15 +83,27 @@ impl Rounds {
         let (rest, keys) = watched.split_at(keys);
         for (collection, objects) in [(Collection::Secrets, rest), (Collection::Keys, keys)] {
             // A vault that is down for one collection is down for the other.
-            if objects.is_empty() || tally.over {
+            if objects.is_empty() {
+                continue;
+            }
+            if tally.over {
+                tally.skip(objects);
                 continue;
             }
             match self.listing(vault, collection, objects).await {
                 Ok(listing) => self.compare(vault, objects, listing.as_ref(), began, &mut tally).await,
-                Err(error) => tally.fail("its listing", &error.into()),
+                Err(error) => {
+                    tally.skip(objects);
+                    tally.fail("its listing", &error.into());
+                }
             }
         }
-        let error = tally.error;
+        let Tally { checked, found, unconfirmed, error, .. } = tally;
+        let changed = found.len() as u64;
+        self.cache.swap(Batch { vault: Arc::clone(vault.id()), changes: found }).await;
+        if unconfirmed.len() < watched.len() {
+            self.cache.confirmed(vault.id(), began, &unconfirmed).await;
+        }
         let mut progress = vault.progress();
         if error.is_none() {
             (progress.checked, progress.checked_at) = (Some(began), Some(began_at));
@@ -95,9 +112,9 @@ impl Rounds {
         } else {
             progress.fail();
         }
-        progress.changes += tally.changed;
+        progress.changes += changed;
         progress.last_error.clone_from(&error);
-        Refreshed { vault: vault.id().origin.clone(), checked: tally.checked, changed: tally.changed, error }
+        Refreshed { vault: vault.id().origin.clone(), checked, changed, error }
     }
 
     /// Forgets what is cached of vaults that are not open any more. No round would: opened again, such a vault would be
@@ -196,24 +213,28 @@ impl Rounds {
                 (Action::Confirm | Action::Leave, _) => tally.checked += 1,
             }
         }
+        let mut unanswered: HashSet<_> = reads.iter().map(|(key, _)| Arc::clone(key)).collect();
         let mut reads = stream::iter(reads)
             .map(|(key, class)| async move { (self.cache.check(&key, vault, class).await, key) })
             .buffer_unordered(CONCURRENT);
         while let Some((outcome, key)) = reads.next().await {
             match outcome {
-                Ok(Checked::Same) => tally.checked += 1,
-                Ok(Checked::Changed) => {
-                    (tally.checked, tally.changed) = (tally.checked + 1, tally.changed + 1);
-                    self.changes.tell(Change::Object(key));
+                Ok(checked) => {
+                    unanswered.remove(&key);
+                    tally.checked += 1;
+                    if let Checked::Changed(found) = checked {
+                        tally.found.push((key, found));
+                    }
                 }
                 Err(error) => {
                     tally.fail(&format!("{} `{}`", key.object.kind, key.object.name), &error);
                     if tally.over {
-                        return;
+                        break;
                     }
                 }
             }
         }
+        tally.unconfirmed.extend(unanswered);
     }
 }
 
@@ -233,6 +254,7 @@ fn ends_round(error: &LoadError) -> bool {
         LoadError::Read(ReadError::Paused { .. } | ReadError::Throttled { .. })
             | LoadError::Interrupted
             | LoadError::Busy
+            | LoadError::Unsettled
     )
 }
 

@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Refresh, Refreshed, round::Rounds};
 use crate::{
     cache::ObjectCache,
-    changes::Changes,
     policy::{Current, VaultId},
     readers::{OpenVault, Readers},
     vault::origin::Origin,
@@ -78,11 +77,10 @@ impl Poller {
         cache: ObjectCache,
         readers: Arc<Readers>,
         snapshot: Arc<Current>,
-        changes: Changes,
         settings: Settings,
     ) -> (Self, Refresher) {
         let (asks, asked) = mpsc::channel(MAX_REFRESHES);
-        let rounds = Rounds { cache, snapshot, changes, reread_after: settings.reread_after };
+        let rounds = Rounds { cache, snapshot, reread_after: settings.reread_after };
         let poller = Self {
             rounds,
             readers,
@@ -96,7 +94,7 @@ impl Poller {
         (poller, Refresher(asks))
     }
 
-    /// Polls until `shutdown`; rounds then under way are dropped, whatever they read is kept.
+    /// Polls until `shutdown`; rounds then under way are dropped, and what they found with them.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
             let next = self.next_due();

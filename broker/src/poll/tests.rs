@@ -28,12 +28,14 @@ use crate::{
 
 mod confirmation;
 mod failures;
+mod snapshot;
 
 struct Fixture {
     fake: FakeVault,
     vault: Arc<OpenVault>,
     readers: Arc<Readers>,
     rounds: Rounds,
+    changes: Changes,
 }
 
 fn snapshot_of(text: &str) -> Snapshot {
@@ -62,13 +64,13 @@ async fn fixture(size: usize, used: usize) -> Fixture {
     let fake = FakeVault::with_secrets(size);
     let names: Vec<String> = (0..used).map(|n| format!("s{n}")).collect();
     let (readers, vault) = fake.open(&testing::vault("{vaultName: acme, pollInterval: 60s}"));
+    let changes = Changes::default();
     let rounds = Rounds {
-        cache: ObjectCache::new(16 << 20, TaskTracker::new(), Changes::default()),
+        cache: ObjectCache::new(16 << 20, TaskTracker::new(), changes.clone()),
         snapshot: Arc::new(Current::new(snapshot(&names))),
-        changes: Changes::default(),
         reread_after: Duration::from_secs(24 * 3_600),
     };
-    let all = Fixture { fake, vault, readers, rounds };
+    let all = Fixture { fake, vault, readers, rounds, changes };
     for name in names {
         all.value(&name).await.unwrap();
     }
@@ -94,9 +96,9 @@ impl Fixture {
     }
 
     fn poller(&self) -> (Refresher, CancellationToken, JoinHandle<()>) {
-        let Rounds { cache, snapshot, changes, .. } = self.rounds.clone();
+        let Rounds { cache, snapshot, .. } = self.rounds.clone();
         let settings = Settings { reread_after: Duration::from_secs(24 * 3_600), chance: || 1.0 };
-        let (poller, refresher) = Poller::new(cache, Arc::clone(&self.readers), snapshot, changes, settings);
+        let (poller, refresher) = Poller::new(cache, Arc::clone(&self.readers), snapshot, settings);
         let stop = CancellationToken::new();
         let running = tokio::spawn(poller.run(stop.clone()));
         (refresher, stop, running)
@@ -118,7 +120,7 @@ async fn a_round_over_what_has_not_changed_takes_the_cheaper_way() {
 #[tokio::test(start_paused = true)]
 async fn only_what_changed_is_read_and_told() {
     let all = fixture(400, 400).await;
-    let mut told = all.rounds.changes.listen();
+    let mut told = all.changes.listen();
     all.fake.set("s7");
     let (refreshed, made) = all.round().await;
     assert_eq!((refreshed.changed, made.len()), (1, 17));
@@ -187,7 +189,7 @@ async fn what_comes_back_is_found_by_a_round() {
     let all = fixture(400, 400).await;
     all.fake.enable("s7", false);
     all.round().await;
-    let mut told = all.rounds.changes.listen();
+    let mut told = all.changes.listen();
     all.fake.enable("s7", true);
     all.round().await;
     assert_eq!(told.try_recv().unwrap(), Change::Object(Arc::new(all.key("s7"))));

@@ -48,7 +48,7 @@ prepare_cross() {
 
 # What puts the list of a program's dependencies into it.
 prepare_auditable() {
-  command -v cargo-auditable >/dev/null || cargo install --quiet --locked cargo-auditable --version 0.7.7 >&2
+  command -v cargo-auditable >/dev/null || cargo install --debug --quiet --locked cargo-auditable --version 0.7.7 >&2
 }
 
 # The version, of all packages.

@@ -1,0 +1,80 @@
+//! One read of one object through its vault's gate.
+
+use keyward_types::ObjectKind;
+use tokio::time::Instant;
+
+use super::{Entry, LoadError, flights::Passengers};
+use crate::{
+    budget::Class,
+    object::{ObjectId, RawBody, RawObject},
+    readers::OpenVault,
+    render,
+    vault::ReadError,
+};
+
+/// What the vault answered, and when it was asked.
+pub(super) type Answer<T, E> = (Instant, Result<T, E>);
+
+/// Reads the object. A refusal of the identity counts once it is confirmed with a new token.
+pub(super) async fn read(
+    vault: &OpenVault,
+    object: &ObjectId,
+    class: Class,
+    waiting: &Passengers,
+) -> Answer<Entry, LoadError> {
+    let given_up = || (Instant::now(), Err(LoadError::Interrupted));
+    let Some((mut began, mut answer)) = read_once(vault, object, class, waiting).await else { return given_up() };
+    if let Err(ReadError::Forbidden(reason)) = &answer {
+        if vault.renew().await {
+            let Some(again) = read_once(vault, object, class, waiting).await else { return given_up() };
+            (began, answer) = again;
+        } else {
+            let told = format!("the vault refuses the one in use ({reason}), and no new one is to be had");
+            answer = Err(ReadError::NoToken(told));
+        }
+    }
+    match answer {
+        Ok(raw) => (began, parsed(raw, began).await),
+        Err(error) => (began, Err(error.into())),
+    }
+}
+
+async fn parsed(raw: RawObject, began: Instant) -> Result<Entry, LoadError> {
+    let RawObject { version, attributes, stamp, body } = raw;
+    let object = match body {
+        // A PFX may ask for a million rounds of key derivation: not on a thread that others wait for.
+        body @ RawBody::Certificate { .. } => {
+            tokio::task::spawn_blocking(move || render::parse(&body)).await.map_err(|_| LoadError::Interrupted)?
+        }
+        body => render::parse(&body),
+    }?;
+    Ok(Entry::new(version, attributes, stamp, object, began))
+}
+
+/// One call, and when it began: after whatever wait for the budget. `None` where nobody wants it any more.
+async fn read_once(
+    vault: &OpenVault,
+    object: &ObjectId,
+    class: Class,
+    waiting: &Passengers,
+) -> Option<Answer<RawObject, ReadError>> {
+    // A call that was sent is not taken back. One that still waits for the budget is, once nobody wants it.
+    let permit = tokio::select! {
+        permit = vault.gate().admit(class, cost(object)) => permit,
+        () = waiting.gone() => return None,
+    };
+    let permit = match permit {
+        Ok(permit) => permit,
+        Err(closed) => return Some((Instant::now(), Err(closed.into()))),
+    };
+    let began = Instant::now();
+    let answer = vault.reader().read(object).await;
+    permit.settle(&answer);
+    Some((began, answer))
+}
+
+/// Requests that one read takes.
+pub(crate) fn cost(object: &ObjectId) -> u32 {
+    // A certificate is read together with its twin among the secrets.
+    if object.kind == ObjectKind::Certificate { 2 } else { 1 }
+}
