@@ -26,7 +26,7 @@ const ENCODED: &str = concat!("a3dj", "YW5hcn");
 const TOKEN: &str = "eyJhbGciOi";
 
 /// The longest anything here is waited for. It bounds a hang and is no part of any measurement.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A running program. Dropping it kills it.
 pub struct Process {

@@ -33,7 +33,7 @@ impl Report {
             for (mode, rounds) in [("kept", &cached.kept), ("new", &cached.fresh)] {
                 let ratio = Medians::of(rounds).ratio.cpu_micros;
                 // Nothing measured is over it too.
-                if !(ratio <= MAX_CPU_RATIO) {
+                if ratio.is_nan() || ratio > MAX_CPU_RATIO {
                     over.push(format!("{} objects, {mode} connections: CPU {ratio:.2} × echo", cached.objects));
                 }
             }

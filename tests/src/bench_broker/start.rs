@@ -119,7 +119,7 @@ async fn through_the_broker(
             Launch::Process { token, names }
         } else {
             let authorization = format!("Bearer {}", shop.token(&pod)?).parse()?;
-            Launch::Client { endpoint: endpoint.clone(), authorization, names }
+            Launch::Client { endpoint: Box::new(endpoint.clone()), authorization, names }
         });
     }
     shop.stand.emulator.reset_calls();
@@ -187,7 +187,7 @@ impl Started {
 /// One pod.
 enum Launch {
     /// As the launcher asks, in this process.
-    Client { endpoint: Endpoint, authorization: MetadataValue<Ascii>, names: Vec<String> },
+    Client { endpoint: Box<Endpoint>, authorization: MetadataValue<Ascii>, names: Vec<String> },
     /// The launcher.
     Process { token: std::path::PathBuf, names: Vec<String> },
 }

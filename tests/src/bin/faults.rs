@@ -31,6 +31,9 @@ struct Args {
     /// Stages at a time
     #[arg(long, default_value_t = 4)]
     stages: usize,
+    /// Only troubles whose names contain this
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 #[tokio::main]
@@ -45,7 +48,8 @@ async fn main() -> ExitCode {
 
 async fn play(args: &Args, seed: u64) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let length = Length { lasts: Duration::from_secs(args.lasts), stages: args.stages, ..Length::LONG };
+    let only: &'static str = args.only.clone().leak();
+    let length = Length { lasts: Duration::from_secs(args.lasts), stages: args.stages, only, ..Length::LONG };
     let mut well = true;
     for turn in seed.. {
         for replicas in &args.replicas {

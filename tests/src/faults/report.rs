@@ -62,7 +62,7 @@ mod tests {
             verdict: Verdict {
                 reads: 120,
                 failures: 7,
-                breaches: vec![Breach::Late { bound: Duration::from_secs(20) }],
+                breaches: vec![Breach::Late { bound: Duration::from_secs(20), who: "client 1".to_owned() }],
             },
         };
         let leaked = Breach::Leaked { caller: "nobody".to_owned() };
@@ -71,7 +71,7 @@ mod tests {
         for part in [
             "broker killed                     3        1.2 s                      LATE                   120        7",
             "2 scenes, 120 values checked, 9 callers who may read nothing refused, 2 breaches",
-            "  broker killed, 3 replicas: not everybody had the latest values within 20s",
+            "  broker killed, 3 replicas: not everybody had the latest values within 20s: client 1",
             "  a value for nobody",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");

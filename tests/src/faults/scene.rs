@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -117,10 +117,11 @@ impl Scene {
 
     /// The trouble begins in this state, lasts, and is over; how long it took then until everybody had the latest, if that
     /// was in time.
-    pub async fn act(&mut self, state: State, script: Script) -> anyhow::Result<Option<Duration>> {
+    pub async fn act(&mut self, state: State, script: Script) -> anyhow::Result<Result<Duration, Breach>> {
         self.moment += 1;
         if state != State::Cold {
-            ensure!(self.settles(script.recovers).await, "it was not well before: {}", self.verdict(script));
+            let well = self.settles(script.recovers).await;
+            well.map_err(|late| anyhow!("it was not well before: {late}; {}", self.verdict(script)))?;
         }
         self.promises = Promises { split: script.trouble.splits(), ..Promises::default() };
         self.promises.refusals = script.trouble.refusals();
@@ -152,21 +153,28 @@ impl Scene {
         if matches!(state, State::Warm | State::MidPoll) && script.trouble.leaves_memory() {
             self.promises.served.push((began, Instant::now()));
         }
-        Ok((settled && rolled_out).then(|| over.elapsed()))
+        let rolled_out = if rolled_out { Ok(over.elapsed()) } else { Err(self.late(script.recovers, "a rollout")) };
+        Ok(settled.and(rolled_out))
     }
 
-    /// Whether everybody has the latest of what they want, asked for from now on, within `bound`.
-    pub async fn settles(&self, bound: Duration) -> bool {
+    /// Returns once everybody has the latest of what they want, asked for from now on; says who has not within `bound`.
+    pub async fn settles(&self, bound: Duration) -> Result<(), Breach> {
         self.cast.want(&USED);
         let since = Instant::now();
-        let has = |events: &Events, actor: usize, object: usize| {
-            let latest = events.latest(object).map(|write| write.number);
-            let of_it = |read: &&Read| read.client == Client(actor) && read.object == object;
-            let last = events.reads.iter().rev().find(of_it);
-            last.is_some_and(|read| read.sent >= since && read.number == latest)
+        let late = |events: &Events| {
+            let pairs = (0..CAST.len()).flat_map(|actor| USED.map(|object| (Client(actor), object)));
+            pairs.into_iter().find_map(|(client, object)| lacks(events, since, client, object))
         };
-        let all = |events: &Events| (0..CAST.len()).all(|actor| USED.iter().all(|object| has(events, actor, *object)));
-        self.history.until(bound, all).await
+        if self.history.until(bound, |events| late(events).is_none()).await {
+            return Ok(());
+        }
+        Err(self.late(bound, &self.history.look(late).unwrap_or_default()))
+    }
+
+    fn late(&self, bound: Duration, who: &str) -> Breach {
+        let last = self.history.look(|events| events.failures.last().map(|failure| failure.reason.clone()));
+        let said = last.map_or_else(String::new, |reason| format!(" (the last refusal: {reason})"));
+        Breach::Late { bound, who: format!("{who}{said}") }
     }
 
     /// What is expected while somebody else's scene has this trouble.
@@ -258,6 +266,20 @@ impl Scene {
         let most = check::most_within(&calls, WINDOW.saturating_sub(late));
         (most > *budget).then(|| Breach::OverBudget { vault: name.clone(), calls: most, budget: *budget })
     }
+}
+
+/// What this client has of an object, asked for after `since`, where that is not the latest.
+fn lacks(events: &Events, since: Instant, client: Client, object: usize) -> Option<String> {
+    let latest = events.latest(object).map(|write| write.number);
+    let last = events.reads.iter().rev().find(|read| read.client == client && read.object == object);
+    let Some(Read { sent, number, replica, .. }) = last else {
+        return Some(format!("client {} has nothing of object {object}", client.0));
+    };
+    let when = if *sent >= since { "" } else { "before that " };
+    let well = *sent >= since && *number == latest;
+    (!well).then(|| {
+        format!("client {} {when}got {number:?} of object {object} from replica {replica}, not {latest:?}", client.0)
+    })
 }
 
 impl std::fmt::Display for Verdict {

@@ -62,12 +62,12 @@ pub const OF_VAULT: [VaultTrouble; 29] = [
     at_vault("429", || status(429, None)),
     at_vault("429, Retry-After 1", || status(429, Some(RetryAfter::Seconds(1)))),
     at_vault("429, until a date", || status(429, Some(RetryAfter::Date { date_in: 2 }))),
-    at_vault("404 of a proxy", || status(404, None)),
+    confusing("404 of a proxy", || status(404, None)),
     refusing("403 by policy", || {
         Rule::always(Fault::Status { code: 403, retry_after: None, inner: Some("ForbiddenByPolicy".to_owned()) })
     }),
     confusing("a page of HTML, 200", || Rule::always(Fault::Html { code: 200 })),
-    at_vault("a page of HTML, 404", || Rule::always(Fault::Html { code: 404 })),
+    confusing("a page of HTML, 404", || Rule::always(Fault::Html { code: 404 })),
     at_vault("late by 300 ms", || Rule::always(Fault::Delay { millis: 300 })),
     at_vault("late by 0 to 800 ms", || Rule::always(Fault::Latency { from_millis: 0, to_millis: 800 })),
     at_vault("held", || Rule::always(Fault::Hang).unauthenticated()),
