@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 4] =
-    ["keyward/v1/cache.proto", "keyward/v1/references.proto", "keyward/v1/secrets.proto", "keyward/v1/sync.proto"];
+const PROTOS: [&str; 5] = [
+    "keyward/v1/cache.proto",
+    "keyward/v1/peers.proto",
+    "keyward/v1/references.proto",
+    "keyward/v1/secrets.proto",
+    "keyward/v1/sync.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(PROTOS, ["."])?;

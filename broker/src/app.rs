@@ -1,5 +1,6 @@
 //! Puts the parts together: [`build`] binds and returns real addresses, [`Bound::run`] serves until told to stop.
 
+mod peers;
 mod services;
 mod source;
 
@@ -29,6 +30,7 @@ use crate::{
     changes::Changes,
     grpc::{ending::EndStreams, measured::Measured},
     metrics::{Metrics, PREFIX, state::State},
+    peers::Peers,
     policy::Current,
     poll::{Poller, Refresher, Settings},
     readers::Readers,
@@ -58,6 +60,7 @@ pub struct Bound {
     grpc: SocketAddr,
     admin: SocketAddr,
     tasks: Tasks,
+    peers: Arc<Peers>,
     drain: Duration,
 }
 
@@ -80,9 +83,9 @@ pub enum StartError {
     /// The manifests.
     #[error(transparent)]
     Source(#[from] DirectoryError),
-    /// The objects are to come from an API server, and there is none.
-    #[error("--source kubernetes needs an API server")]
-    NoCluster,
+    /// Objects or addresses are to come from an API server, and there is none.
+    #[error("{0} needs an API server")]
+    NoCluster(&'static str),
     /// Identity, issuer or trust.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -101,12 +104,13 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let opener = setup::opener(&args, cluster.as_ref())?;
     let azure = Arc::clone(&opener.vaults);
     let reads = TaskTracker::new();
-    let changes = Changes::default();
+    let (changes, peers) = (Changes::default(), peers::new(&args));
     let core = Core {
         snapshot: Arc::new(Current::new(first)),
-        cache: ObjectCache::new(args.cache_max_bytes, reads.clone(), changes.clone()),
-        readers: Arc::new(Readers::new(opener, Arc::clone(&metrics))),
+        cache: ObjectCache::among(args.cache_max_bytes, reads.clone(), changes.clone(), peers.clone()),
+        readers: Arc::new(Readers::sharing(opener, Arc::clone(&metrics), peers.clone())),
         changes,
+        peers,
     };
     let tls = ServerTls::load(&args.tls_dir, Alpn::Http2)?;
     let (listener, grpc) = listen(args.listen).await?;
@@ -118,6 +122,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         cache: core.cache.clone(),
         snapshot: Arc::clone(&core.snapshot),
         readers: Arc::clone(&core.readers),
+        peers: Arc::clone(&core.peers),
         azure,
         tls: tls.clone(),
         connections: connections.counts(),
@@ -127,7 +132,8 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let admin = bind_admin(&args, registry, &readiness).await?;
     let admin_address = admin.addr();
 
-    let refresh = Arc::new(spawn_poller(&mut tasks, &core, args.reread_after));
+    peers::spawn(&mut tasks, &core, &args, cluster.as_ref(), &readiness)?;
+    let own_vaults = Arc::new(spawn_poller(&mut tasks, &core, args.reread_after));
     let services = Services {
         core: core.clone(),
         authenticator: pods,
@@ -135,7 +141,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         refusals: Arc::default(),
         audit: Arc::new(audit),
         metrics,
-        refresh,
+        own_vaults,
         trust_domain: args.trust_domain.clone(),
         requests_per_pod: args.requests_per_pod.get(),
         requests_per_role: args.requests_per_role.get(),
@@ -156,7 +162,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         Ok::<_, Infallible>(())
     });
     tasks.spawn_outliving("admin port", admin.serve(tasks.close()));
-    Ok(Bound { grpc, admin: admin_address, tasks, drain: args.drain })
+    Ok(Bound { grpc, admin: admin_address, tasks, peers: core.peers, drain: args.drain })
 }
 
 impl Bound {
@@ -170,10 +176,15 @@ impl Bound {
         self.admin
     }
 
-    /// Serves until `signal`, then lets requests under way finish.
+    /// Serves until `signal`, then has the other replicas take over, and lets requests under way finish.
     pub async fn run(self, signal: impl Future<Output = ()>) -> Result<(), TaskError> {
-        tracing::info!(grpc = %self.grpc, admin = %self.admin, "serving");
-        self.tasks.run_until(signal, self.drain).await
+        tracing::info!(grpc = %self.grpc, admin = %self.admin, replica = %self.peers.own(), "serving");
+        let peers = Arc::clone(&self.peers);
+        let left = async move {
+            signal.await;
+            peers.leave().await;
+        };
+        self.tasks.run_until(left, self.drain).await
     }
 }
 
@@ -231,7 +242,7 @@ async fn spawn_grpc(
 fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> Refresher {
     let settings = Settings { reread_after, chance: fastrand::f64 };
     let (cache, readers, snapshot) = (core.cache.clone(), Arc::clone(&core.readers), Arc::clone(&core.snapshot));
-    let (poller, refresher) = Poller::new(cache, readers, snapshot, settings);
+    let (poller, refresher) = Poller::new(cache, readers, snapshot, core.peers.board.watch(), settings);
     let drain = tasks.drain();
     tasks.spawn("version polling", async move {
         poller.run(drain).await;

@@ -5,6 +5,7 @@
 
 pub mod azure;
 mod operator;
+mod peers;
 
 use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -14,6 +15,7 @@ use keyward_kit::telemetry::LogArgs;
 pub use self::{
     azure::{AzureArgs, CloudArg, IdentityKind},
     operator::{ConnectionArgs, ExplainArgs, Output, RefreshArgs, StatusArgs},
+    peers::PeersArg,
 };
 use crate::policy::{DefaultAccess, durations};
 
@@ -99,9 +101,23 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_VAULT_BUDGET", default_value_t = 1_000, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(10..=40_000))]
     pub vault_budget: u32,
 
-    /// Brokers that read the same vaults. They do not know what the others spend, so each keeps to its share of every budget
+    /// Replicas of the broker, as many as there should be. Each holds its share of every budget, and lends it to whom it sees
+    /// own the vault
     #[arg(long, env = "KEYWARD_REPLICAS", default_value = "1", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100).try_map(NonZeroU32::try_from))]
     pub replicas: NonZeroU32,
+
+    /// Where the other replicas are: addresses, this one's own may be among them; or `kubernetes:SERVICE` for all that are
+    /// behind a headless Service of the broker's namespace. Without it there are none
+    #[arg(long, env = "KEYWARD_PEERS", value_name = "HOST:PORT,...|kubernetes:SERVICE", value_parser = peers::parse)]
+    pub peers: Option<PeersArg>,
+
+    /// A name in the other replicas' certificates, where their addresses are not in them
+    #[arg(long, env = "KEYWARD_PEER_NAME", value_name = "NAME")]
+    pub peer_name: Option<String>,
+
+    /// How long a new replica gathers what the others hold before it serves, at most
+    #[arg(long, env = "KEYWARD_WARM_UP", default_value = "15s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub warm_up: Duration,
 
     /// What is cached is read again at least this often, even where the vault shows no change
     #[arg(long, env = "KEYWARD_REREAD_AFTER", default_value = "24h", value_name = "DURATION", value_parser = durations::poll_interval)]

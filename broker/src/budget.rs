@@ -3,6 +3,7 @@
 //! | room | holds | I/O |
 //! |---|---|---|
 //! | `bucket` | how many requests are left, and for which class of caller | none: pure |
+//! | `share` | which part of the budget is this replica's | none: pure |
 //! | `breaker` | whether the vault is to be left alone, and until when | none: pure |
 //!
 //! The [`cache`](crate::cache) and the [`poller`](crate::poll) pass the gate before every call and tell it afterwards how
@@ -11,6 +12,7 @@
 
 mod breaker;
 mod bucket;
+mod share;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -26,6 +28,7 @@ pub use breaker::{Answer, BreakerState};
 use breaker::{Breaker, Pass};
 pub use bucket::Class;
 use bucket::{Bucket, PATIENCE};
+pub use share::{LENT_FOR, Share, Shares, Undivided};
 
 use crate::vault::ReadError;
 
@@ -81,9 +84,9 @@ pub struct GateStatus {
 }
 
 impl Gate {
-    /// A gate for `budget` requests in any ten seconds.
-    pub fn new(budget: u32) -> Arc<Self> {
-        let state = State { bucket: Bucket::new(budget, Instant::now()), breaker: Breaker::default() };
+    /// A gate for this replica's `share` of `budget` requests in any ten seconds.
+    pub fn new(budget: u32, share: Share) -> Arc<Self> {
+        let state = State { bucket: Bucket::new(budget, share, Instant::now()), breaker: Breaker::default() };
         Arc::new(Self {
             state: Mutex::new(state),
             lines: Default::default(),
@@ -93,7 +96,22 @@ impl Gate {
 
     /// Another budget from now on.
     pub fn set_budget(&self, budget: u32) {
-        self.state().bucket.resize(budget, Instant::now());
+        self.state().bucket.set_budget(budget, Instant::now());
+    }
+
+    /// Another share from now on.
+    pub fn set_share(&self, share: Share) {
+        self.state().bucket.set_share(share, Instant::now());
+    }
+
+    /// What is lent is lent for another [`LENT_FOR`].
+    pub fn lend_on(&self) {
+        self.state().bucket.lend_on(Instant::now());
+    }
+
+    /// The share as it is now.
+    pub fn share(&self) -> Share {
+        self.state().bucket.share()
     }
 
     /// Waits for the right to a call that costs `cost` requests; refused at once while the vault is to be left alone.
@@ -212,7 +230,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn inside_a_pause_nobody_passes_and_after_it_one_goes_first() {
-        let gate = Gate::new(1_000);
+        let gate = Gate::new(1_000, Share::WHOLE);
         gate.admit(Class::PodStart, 1).await.unwrap().settle(&throttled(2));
         let began = Instant::now();
         for class in Class::ALL {
@@ -229,7 +247,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_is_given_up_lets_the_next_one_go() {
-        let gate = Gate::new(1_000);
+        let gate = Gate::new(1_000, Share::WHOLE);
         gate.admit(Class::PodStart, 1).await.unwrap().settle(&throttled(1));
         tokio::time::advance(Duration::from_secs(2)).await;
         drop(gate.admit(Class::PodStart, 1).await.unwrap());
@@ -238,7 +256,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_ten_seconds_see_more_than_the_budget() {
-        let gate = Gate::new(100);
+        let gate = Gate::new(100, Share::WHOLE);
         let began = Instant::now();
         let mut sent = Vec::new();
         while began.elapsed() < Duration::from_secs(60) {
@@ -255,7 +273,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waited_long_enough_is_not_starved_by_urgent_callers_who_never_stop_coming() {
-        let gate = Gate::new(100);
+        let gate = Gate::new(100, Share::WHOLE);
         let mut storm = tokio::task::JoinSet::new();
         for _ in 0..60 {
             let gate = Arc::clone(&gate);
@@ -276,7 +294,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_under_way_sends_nothing_more_inside_a_pause_and_says_nothing_of_the_vault() {
-        let gate = Gate::new(1_000);
+        let gate = Gate::new(1_000, Share::WHOLE);
         let (double, other) = (gate.admit(Class::PodStart, 2).await.unwrap(), gate.admit(Class::PodStart, 1).await);
         assert_eq!(gate.permitted(), Ok(()));
         other.unwrap().settle(&throttled(2));
@@ -292,7 +310,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_line_that_waits_hears_of_a_pause_and_waits_no_longer() {
-        let gate = Gate::new(10);
+        let gate = Gate::new(10, Share::WHOLE);
         let mut last = gate.admit(Class::PodStart, 1).await.unwrap();
         for _ in 0..4 {
             last.settle(&Ok(()));

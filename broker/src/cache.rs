@@ -103,6 +103,9 @@ pub enum LoadError {
     /// More reads wait than the broker lets wait.
     #[error("too many reads wait for their vaults already; try again")]
     Busy,
+    /// The replica that reads the vault was lost, or does not answer, and so did those that came after it.
+    #[error("the replica that reads this vault does not answer; try again")]
+    NoOwner,
     /// No moment was found at which nothing of what was asked for was being replaced.
     #[error("what is held is being replaced; try again")]
     Unsettled,
@@ -290,6 +293,11 @@ impl ObjectCache {
                 entry.confirm(at);
             }
         }
+    }
+
+    /// The entry, fresh or not.
+    pub async fn held(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        self.entries.get(key).await
     }
 
     /// Whether there is an entry, fresh or not.

@@ -9,6 +9,7 @@
 //! | [`sync`] | `Sync`: what the controller asks |
 //! | [`references`] | `References`: what the webhook asks |
 //! | [`cache`] | `Cache`: what operators ask |
+//! | [`peers`] | `Peers`: what other replicas ask |
 //! | [`ending`] | streams of others' services end with the broker |
 //! | [`errors`] | the one map from what went wrong to a status |
 
@@ -18,6 +19,7 @@ pub mod ending;
 pub mod errors;
 pub mod guard;
 pub mod measured;
+pub mod peers;
 pub mod references;
 pub mod roles;
 pub mod secrets;

@@ -13,6 +13,7 @@
 //! | [`cache`] | one read however many ask; bounded | |
 //! | [`changes`] | what polling found out, told to whoever listens | |
 //! | [`poll`] | compares what is held with its vault, again and again | |
+//! | [`peers`] | which replica asks the vault, and what the others hear of it | gRPC |
 //! | [`budget`] | when a vault may be asked | |
 //! | [`readers`], [`opener`] | one open vault for each in use | |
 //! | [`vault`] | the way out: official SDK, pinned origin, no retries | HTTPS |
@@ -50,6 +51,7 @@ pub mod metrics;
 pub mod object;
 pub mod opener;
 pub mod operator;
+pub mod peers;
 pub mod policy;
 pub mod poll;
 pub mod rate;

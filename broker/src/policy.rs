@@ -17,7 +17,6 @@ pub mod vaults;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    num::NonZeroU32,
     sync::Arc,
     time::Duration,
 };
@@ -61,8 +60,6 @@ pub struct Defaults {
     pub max_stale: Duration,
     /// Requests to one vault in any ten seconds, where the declaration does not say.
     pub budget: u32,
-    /// Brokers that share each budget.
-    pub replicas: NonZeroU32,
 }
 
 impl Defaults {
@@ -171,6 +168,22 @@ impl Snapshot {
     /// Every vault that a declaration names, by name.
     pub fn vaults(&self) -> impl Iterator<Item = (&VaultName, &Declared)> {
         self.vaults.iter()
+    }
+
+    /// Every vault that may be read: those declared, and where all may, those that are only named.
+    pub fn usable_vaults(&self) -> impl Iterator<Item = Arc<VaultEntry>> + '_ {
+        let declared = self.vaults().filter_map(|(_, declared)| match declared {
+            Declared::Valid(entry) => Some(Arc::clone(entry)),
+            Declared::Invalid(_) => None,
+        });
+        let open_to_all = self.defaults.access == DefaultAccess::Allow;
+        let undeclared = self
+            .vault_names()
+            .filter(move |name| open_to_all && self.vault(name).is_none())
+            .map(|name| Arc::new(VaultEntry::undeclared(name, &self.defaults)))
+            // A declared vault wins over an undeclared name for the same one.
+            .filter(|vault| self.vault_at(&vault.origin).is_none());
+        undeclared.chain(declared)
     }
 
     /// The labels of `namespace`; none where it is not known.

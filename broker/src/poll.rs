@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use crate::vault::origin::Origin;
 
 pub use progress::Progress;
-pub use scheduler::{Poller, Refresher, Settings};
+pub use scheduler::{Owned, Poller, Refresher, Settings};
 
 /// Lets an operator have a check made now.
 #[async_trait]

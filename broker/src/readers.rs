@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::{
-    budget::{Closed, Gate},
+    budget::{Closed, Gate, Shares, Undivided},
     metrics::Metrics,
-    policy::{Declared, DefaultAccess, Snapshot, VaultEntry, VaultId},
+    policy::{Snapshot, VaultEntry, VaultId},
     poll::Progress,
     vault::{
         ReadError, VaultReader,
@@ -110,6 +110,7 @@ impl OpenVault {
 pub struct Readers {
     opener: Box<dyn Open>,
     metrics: Arc<Metrics>,
+    shares: Arc<dyn Shares>,
     open: Mutex<HashMap<Arc<VaultId>, Arc<OpenVault>>>,
     /// The budget is the vault's, whoever reads it, and outlives its being open: a pause that it asked for still holds.
     gates: Mutex<HashMap<Origin, Arc<Gate>>>,
@@ -119,11 +120,17 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// None open yet.
+    /// None open yet; every budget is this process's alone.
     pub fn new(opener: impl Open + 'static, metrics: Arc<Metrics>) -> Self {
+        Self::sharing(opener, metrics, Arc::new(Undivided))
+    }
+
+    /// None open yet; of every budget there is what `shares` says.
+    pub fn sharing(opener: impl Open + 'static, metrics: Arc<Metrics>, shares: Arc<dyn Shares>) -> Self {
         Self {
             opener: Box::new(opener),
             metrics,
+            shares,
             open: Mutex::default(),
             gates: Mutex::default(),
             used: Mutex::default(),
@@ -178,19 +185,8 @@ impl Readers {
     /// Closes every vault that `snapshot` has no use for, and hands the others their declarations anew. Reads under way
     /// finish.
     pub fn retain(&self, snapshot: &Snapshot) {
-        let declared = snapshot.vaults().filter_map(|(_, declared)| match declared {
-            Declared::Valid(entry) => Some(Arc::clone(entry)),
-            Declared::Invalid(_) => None,
-        });
-        let open_to_all = snapshot.defaults().access == DefaultAccess::Allow;
-        let undeclared = snapshot
-            .vault_names()
-            .filter(|name| open_to_all && snapshot.vault(name).is_none())
-            .map(|name| Arc::new(VaultEntry::undeclared(name, snapshot.defaults())))
-            // A declared vault wins over an undeclared name for the same one.
-            .filter(|vault| snapshot.vault_at(&vault.origin).is_none());
         let used: HashMap<Arc<VaultId>, Arc<VaultEntry>> =
-            undeclared.chain(declared).map(|vault| (Arc::clone(&vault.id), vault)).collect();
+            snapshot.usable_vaults().map(|vault| (Arc::clone(&vault.id), vault)).collect();
         // Before the open ones are looked at: whatever is opened from now on is opened by it.
         self.used().clone_from(&used);
         self.lock().retain(|id, open| {
@@ -203,18 +199,36 @@ impl Readers {
         self.changed.notify_one();
     }
 
+    /// Looks again what the shares are.
+    pub fn share_anew(&self) {
+        for (origin, gate) in self.gates().iter() {
+            gate.set_share(self.shares.share(origin));
+        }
+    }
+
+    /// What others lend is lent for another [`crate::budget::LENT_FOR`].
+    pub fn lend_on(&self) {
+        for gate in self.gates().values() {
+            gate.lend_on();
+        }
+    }
+
     /// The gate of the vault, as it was left if it was open before.
     fn gate(&self, vault: &VaultEntry) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = gates.entry(vault.origin.clone()).or_insert_with(|| Gate::new(vault.budget));
+        let mut gates = self.gates();
+        let share = || self.shares.share(&vault.origin);
+        let gate = gates.entry(vault.origin.clone()).or_insert_with(|| Gate::new(vault.budget, share()));
         gate.set_budget(vault.budget);
         Arc::clone(gate)
     }
 
     /// Forgets the gates that nobody uses and that are as new.
     fn forget_gates(&self) {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.retain(|_, gate| Arc::strong_count(gate) > 1 || !gate.is_rested());
+        self.gates().retain(|_, gate| Arc::strong_count(gate) > 1 || !gate.is_rested());
+    }
+
+    fn gates(&self) -> MutexGuard<'_, HashMap<Origin, Arc<Gate>>> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn used(&self) -> MutexGuard<'_, HashMap<Arc<VaultId>, Arc<VaultEntry>>> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use self::identity::Secrets;
 use crate::{
-    args::{Authn, ServeArgs, Source},
+    args::{Authn, PeersArg, ServeArgs, Source},
     authn::source::SourceError,
     cluster::{
         client::{Cluster, ClusterError},
@@ -77,7 +77,6 @@ pub fn defaults(args: &ServeArgs) -> Result<Defaults, SetupError> {
         poll_interval: args.poll_interval,
         max_stale: args.max_stale,
         budget: args.vault_budget,
-        replicas: args.replicas,
     })
 }
 
@@ -118,7 +117,8 @@ impl RequestObserver for SignIns {
 
 /// The API server, where anything asks it.
 pub async fn cluster(args: &ServeArgs) -> Result<Option<Cluster>, SetupError> {
-    if args.source == Source::Kubernetes || args.authn() == Authn::TokenReview {
+    let peers = matches!(args.peers, Some(PeersArg::Service(_)));
+    if args.source == Source::Kubernetes || args.authn() == Authn::TokenReview || peers {
         Ok(Some(Cluster::infer(args.namespace.as_deref()).await?))
     } else {
         Ok(None)

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod bench_broker;
 pub mod ca;
 pub mod faults;
+pub mod fleet;
 pub mod footprint;
 pub mod launches;
 pub mod process;

@@ -193,7 +193,7 @@ impl Stand {
 }
 
 /// `https://NAME.emulated` becomes the emulator's URL of vault NAME.
-fn with_urls(text: &str, emulator: &Emulator) -> String {
+pub(crate) fn with_urls(text: &str, emulator: &Emulator) -> String {
     emulator.vault_names().iter().fold(text.to_owned(), |text, name| {
         text.replace(&format!("https://{name}.emulated"), &emulator.vault_url(name))
     })

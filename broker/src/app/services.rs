@@ -5,8 +5,8 @@ use std::sync::Arc;
 use keyward_proto::{
     MAX_REPLY_BYTES, MAX_REQUEST_BYTES,
     v1::{
-        cache_server::CacheServer, references_server::ReferencesServer, secrets_server::SecretsServer,
-        sync_server::SyncServer,
+        cache_server::CacheServer, peers_server::PeersServer, references_server::ReferencesServer,
+        secrets_server::SecretsServer, sync_server::SyncServer,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -22,10 +22,11 @@ use crate::{
     cache::ObjectCache,
     changes::Changes,
     grpc::{
-        bearer::Refusals, cache::CacheService, guard::Guard, references::ReferencesService, secrets::SecretsService,
-        sync::SyncService,
+        bearer::Refusals, cache::CacheService, guard::Guard, peers::PeersService, references::ReferencesService,
+        secrets::SecretsService, sync::SyncService,
     },
     metrics::Metrics,
+    peers::{MAX_MESSAGE, Peers, checks::Checks, mirror::Copies},
     policy::Current,
     poll::Refresh,
     rate::{Limiter, Rate},
@@ -44,6 +45,16 @@ pub(super) struct Core {
     pub(super) readers: Arc<Readers>,
     /// What polling finds out.
     pub(super) changes: Changes,
+    /// What is shared with the other replicas.
+    pub(super) peers: Arc<Peers>,
+}
+
+impl Core {
+    /// Where copies of what other replicas hold are kept.
+    pub(super) fn copies(&self) -> Copies {
+        let Self { snapshot, cache, readers, .. } = self.clone();
+        Copies { cache, snapshot, readers }
+    }
 }
 
 /// What the services are made of.
@@ -54,7 +65,8 @@ pub(super) struct Services {
     pub(super) refusals: Arc<Refusals>,
     pub(super) audit: Arc<AuditLog>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) refresh: Arc<dyn Refresh>,
+    /// Checks the vaults of this replica.
+    pub(super) own_vaults: Arc<dyn Refresh>,
     pub(super) trust_domain: String,
     pub(super) requests_per_pod: u32,
     pub(super) requests_per_role: u32,
@@ -64,8 +76,9 @@ impl Services {
     /// Every service; streams end when `drain` is cancelled.
     pub(super) fn routes(&self, drain: CancellationToken) -> Routes {
         Routes::new(self.secrets())
-            .add_service(self.sync(drain))
+            .add_service(self.sync(drain.clone()))
             .add_service(self.references())
+            .add_service(self.peers(drain))
             .add_service(self.cache())
     }
 
@@ -81,6 +94,7 @@ impl Services {
         health.set_serving::<SecretsServer<SecretsService>>().await;
         health.set_serving::<SyncServer<SyncService>>().await;
         health.set_serving::<ReferencesServer<ReferencesService>>().await;
+        health.set_serving::<PeersServer<PeersService>>().await;
         health.set_serving::<CacheServer<CacheService>>().await;
         (health, service)
     }
@@ -90,6 +104,7 @@ impl Services {
         health.set_not_serving::<SecretsServer<SecretsService>>().await;
         health.set_not_serving::<SyncServer<SyncService>>().await;
         health.set_not_serving::<ReferencesServer<ReferencesService>>().await;
+        health.set_not_serving::<PeersServer<PeersService>>().await;
         health.set_not_serving::<CacheServer<CacheService>>().await;
     }
 
@@ -123,13 +138,27 @@ impl Services {
             .max_encoding_message_size(MAX_REPLY_BYTES)
     }
 
+    fn peers(&self, drain: CancellationToken) -> PeersServer<PeersService> {
+        PeersServer::new(PeersService {
+            peers: Arc::clone(&self.core.peers),
+            copies: self.core.copies(),
+            refresh: Arc::clone(&self.own_vaults),
+            records: None,
+            drain,
+        })
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE)
+    }
+
     fn cache(&self) -> CacheServer<CacheService> {
-        let Core { snapshot, cache, readers, .. } = self.core.clone();
+        let Core { snapshot, cache, readers, peers, .. } = self.core.clone();
+        let local = Arc::clone(&self.own_vaults);
         CacheServer::new(CacheService {
             snapshot,
             cache,
+            refresh: Arc::new(Checks { peers: Arc::clone(&peers), readers: Arc::clone(&readers), local }),
             readers,
-            refresh: Arc::clone(&self.refresh),
+            peers,
             authenticator: Arc::clone(&self.authenticator),
             resolver: self.resolver(),
         })

@@ -36,7 +36,7 @@ impl Source {
                 let cluster = Box::new(cluster.clone());
                 Ok((first, Self::Kubernetes { cluster, defaults, health: Arc::default() }))
             }
-            (args::Source::Kubernetes, None) => Err(StartError::NoCluster),
+            (args::Source::Kubernetes, None) => Err(StartError::NoCluster("--source kubernetes")),
             (args::Source::Directory(path), _) => {
                 let directory = Directory::new(path, defaults);
                 let first = directory.read()?;

@@ -72,6 +72,7 @@ fn stands_for(error: &LoadError) -> Option<Duration> {
         LoadError::Read(ReadError::Throttled { .. } | ReadError::Paused { .. })
         | LoadError::Interrupted
         | LoadError::Busy
+        | LoadError::NoOwner
         | LoadError::Unsettled => return None,
     };
     Some(Duration::from_secs(seconds))

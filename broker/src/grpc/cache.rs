@@ -3,6 +3,7 @@
 mod explain;
 mod page;
 mod refresh;
+mod replicas;
 mod state;
 
 use std::{
@@ -19,11 +20,13 @@ use tokio::time::{Instant, timeout};
 use tonic::{Code, Request, Response, Status};
 
 use self::page::Page;
+pub(super) use self::refresh::shown;
 use super::errors;
 use crate::{
     authn::Authenticator,
     cache::ObjectCache,
     figures::{self, Figures},
+    peers::{Peers, view::Standing},
     policy::{Current, Declared, Snapshot, VaultId},
     poll::Refresh,
     readers::Readers,
@@ -41,6 +44,8 @@ pub struct CacheService {
     pub cache: ObjectCache,
     /// Which vaults are open.
     pub readers: Arc<Readers>,
+    /// The other replicas.
+    pub peers: Arc<Peers>,
     /// What checks vaults now.
     pub refresh: Arc<dyn Refresh>,
     /// Whether a pod's token would be accepted.
@@ -56,12 +61,14 @@ impl v1::cache_server::Cache for CacheService {
         self.cache.settle().await;
         let snapshot = self.snapshot.load_full();
         let figures = figures::all(&self.readers, &self.cache, Instant::now());
-        let vaults = page.vaults(&snapshot, |name, declared| vault(name, declared, &figures));
+        let standing = self.peers.board.standing();
+        let vaults = page.vaults(&snapshot, |name, declared| vault(name, declared, &figures, &standing));
         let objects = page.objects(self.cache.entries(), &figures);
         let invalid_manifests = page.problems(snapshot.problems());
         let next_page_token = page.next();
         let totals = Some(self.totals(&snapshot));
-        Ok(Response::new(StatusResponse { totals, vaults, objects, invalid_manifests, next_page_token }))
+        let replicas = replicas::shown(&standing, &self.peers.board.heard(), SystemTime::now());
+        Ok(Response::new(StatusResponse { totals, vaults, objects, invalid_manifests, next_page_token, replicas }))
     }
 
     async fn refresh(&self, request: Request<RefreshRequest>) -> Result<Response<RefreshResponse>, Status> {
@@ -70,7 +77,7 @@ impl v1::cache_server::Cache for CacheService {
             let message = format!("the check did not end within {REFRESH_DEADLINE:?}; it goes on, see the status");
             errors::refusal(Code::DeadlineExceeded, "REFRESH_SLOW", message)
         })?;
-        Ok(Response::new(refresh::shown(refreshed)))
+        Ok(Response::new(refresh::all_shown(refreshed)))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
@@ -92,9 +99,17 @@ impl CacheService {
     }
 }
 
-fn vault(name: &VaultName, declared: &Declared, figures: &HashMap<Arc<VaultId>, Figures>) -> v1::Vault {
+fn vault(
+    name: &VaultName,
+    declared: &Declared,
+    figures: &HashMap<Arc<VaultId>, Figures>,
+    standing: &Standing,
+) -> v1::Vault {
     match declared {
-        Declared::Valid(entry) => state::shown(entry, figures.get(&entry.id), SystemTime::now()),
+        Declared::Valid(entry) => v1::Vault {
+            owner: standing.owner(&entry.origin.to_string()).to_string(),
+            ..state::shown(entry, figures.get(&entry.id), SystemTime::now())
+        },
         Declared::Invalid(reason) => {
             v1::Vault { name: name.to_string(), problem: page::clipped(reason), ..v1::Vault::default() }
         }

@@ -46,6 +46,7 @@ pub fn of_resolve(error: &ResolveError) -> Verdict {
         ResolveError::Load { source: LoadError::Read(error), .. } => of_read(error),
         ResolveError::Load { source: LoadError::Parse(_), .. } => verdict(Code::FailedPrecondition, "OBJECT_MALFORMED"),
         ResolveError::Load { source: LoadError::Interrupted, .. } => verdict(Code::Unavailable, "BROKER_STOPPING"),
+        ResolveError::Load { source: LoadError::NoOwner, .. } => verdict(Code::Unavailable, "OWNER_LOST"),
         ResolveError::Load { source: LoadError::Busy | LoadError::Unsettled, .. } => {
             verdict(Code::Unavailable, "BROKER_BUSY")
         }

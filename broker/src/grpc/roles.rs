@@ -34,12 +34,18 @@ pub enum Admitted {
 }
 
 /// Every method that is served, by its HTTP/2 path.
-pub const METHODS: [(&str, Access); 11] = [
+pub const METHODS: [(&str, Access); 17] = [
     ("/keyward.v1.Secrets/Resolve", Access::PodToken),
     ("/keyward.v1.Sync/Fetch", Access::Role(Role::Controller)),
     ("/keyward.v1.Sync/Describe", Access::Role(Role::Controller)),
     ("/keyward.v1.Sync/Watch", Access::Role(Role::Controller)),
     ("/keyward.v1.References/Check", Access::Role(Role::Webhook)),
+    ("/keyward.v1.Peers/Follow", Access::Role(Role::Broker)),
+    ("/keyward.v1.Peers/Read", Access::Role(Role::Broker)),
+    ("/keyward.v1.Peers/Check", Access::Role(Role::Broker)),
+    ("/keyward.v1.Peers/Hint", Access::Role(Role::Broker)),
+    ("/keyward.v1.Peers/Redeem", Access::Role(Role::Broker)),
+    ("/keyward.v1.Peers/Entrust", Access::Role(Role::Broker)),
     ("/keyward.v1.Cache/Status", Access::Operator(Verb::Get)),
     ("/keyward.v1.Cache/Refresh", Access::Operator(Verb::Update)),
     ("/keyward.v1.Cache/Explain", Access::Operator(Verb::Get)),

@@ -85,6 +85,28 @@ pub(super) const VAULT_POLL_AGE: Series =
 pub(super) const VAULT_POLL_INTERVAL: Series =
     gauge("vault_poll_interval_seconds", &["vault"], "How often the vault is to be compared");
 
+pub(super) const VAULT_SHARE: Series =
+    gauge("vault_budget_share", &["vault"], "The part of the vault's budget that this replica may spend, from 0 to 1");
+
+pub(super) const PEERS: Series =
+    gauge("peers", &["state"], "Other replicas that are seen: `warming`, `serving` or `leaving`");
+pub(super) const PEERS_LOST: Series =
+    counter("peers_lost", &[], "Other replicas that were lost without having said that they leave");
+pub(super) const PEER_SILENCE: Series =
+    gauge("peer_silence_seconds", &[], "Since the other replica was heard that has been silent longest");
+pub(super) const FOLLOWERS: Series = gauge("followers", &[], "Replicas that follow this one");
+pub(super) const FOLLOWERS_CUT_OFF: Series =
+    counter("followers_cut_off", &[], "Followers that were too slow, and had to begin anew");
+pub(super) const PEER_READS: Series = counter(
+    "peer_reads",
+    &["outcome"],
+    "Objects asked of the replica that owns their vault: `found`, `refused`, `moved` where that replica was lost meanwhile, \
+     `failed` where no other one answered either",
+);
+pub(super) const VAULTS_OWNED: Series = gauge("vaults_owned", &[], "Open vaults that this replica polls");
+pub(super) const VAULTS_WON: Series =
+    counter("vaults_won", &[], "Open vaults that became this replica's because another one came, left or was lost");
+
 pub(super) const TOKEN_AGE: Series =
     gauge("identity_token_age_seconds", &["identity"], "Since the identity's token in use was fetched");
 pub(super) const TOKEN_EXPIRY: Series =
@@ -129,7 +151,7 @@ pub(super) const VAULTS_OPEN: Series = gauge("vaults_open", &[], "Vaults that ar
 pub(super) const TASKS: Series = gauge("tasks", &[], "Tasks of the process, those of connections included");
 
 /// Every series, in the order of the document.
-pub const ALL: [&Series; 36] = [
+pub const ALL: [&Series; 45] = [
     &REQUESTS,
     &REQUEST_DURATION,
     &CACHE_HITS,
@@ -152,6 +174,15 @@ pub const ALL: [&Series; 36] = [
     &VAULT_CHANGES,
     &VAULT_POLL_AGE,
     &VAULT_POLL_INTERVAL,
+    &VAULT_SHARE,
+    &PEERS,
+    &PEERS_LOST,
+    &PEER_SILENCE,
+    &FOLLOWERS,
+    &FOLLOWERS_CUT_OFF,
+    &PEER_READS,
+    &VAULTS_OWNED,
+    &VAULTS_WON,
     &TOKEN_AGE,
     &TOKEN_EXPIRY,
     &SIGN_INS,

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod identities;
+mod peers;
 mod vaults;
 
 use std::{
@@ -20,7 +21,7 @@ use tokio::runtime::Handle;
 
 use super::series::{self, Kind, Series};
 use crate::{
-    cache::ObjectCache, cluster::reviews::Reviews, policy::Current, readers::Readers,
+    cache::ObjectCache, cluster::reviews::Reviews, peers::Peers, policy::Current, readers::Readers,
     source::kubernetes::health::Health, vault::azure::AzureVaults,
 };
 
@@ -32,6 +33,8 @@ pub struct State {
     pub snapshot: Arc<Current>,
     /// Which vaults are open.
     pub readers: Arc<Readers>,
+    /// The other replicas.
+    pub peers: Arc<Peers>,
     /// As whom they are read.
     pub azure: Arc<AzureVaults>,
     /// The server's certificates.
@@ -62,6 +65,7 @@ impl Collector for State {
             self.cache(),
             self.manifests(),
             vaults::samples(self),
+            peers::samples(&self.peers, &self.readers),
             identities::samples(self.azure.identities()),
             self.tls(),
             tasks(),

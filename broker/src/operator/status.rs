@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use keyward_proto::v1::{CachedObject, StatusResponse, Vault};
+use keyward_proto::v1::{CachedObject, Replica, StatusResponse, Vault};
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -21,6 +21,11 @@ pub fn write(status: &StatusResponse, now: SystemTime, out: &mut impl Write) -> 
         "Cache: {} objects, {} of {} bytes; {} of {asked} reads answered from memory; {} AzureKeyVaultSecrets known\n",
         totals.entries, totals.bytes, totals.max_bytes, totals.hits, totals.secrets
     )?;
+    if status.replicas.len() > 1 {
+        let replicas = status.replicas.iter().map(|replica| replica_row(replica, &status.vaults, now));
+        columns::table(out, ["REPLICA", "STATE", "HEARD", "VAULTS"], replicas)?;
+        writeln!(out)?;
+    }
     let vaults = status.vaults.iter().map(|vault| vault_row(vault, now));
     let head = ["VAULT", "ORIGIN", "REQUESTS", "BUDGET", "POLL", "CHECKED", "OBJECTS", "STALE", "STATE"];
     columns::table(out, head, vaults)?;
@@ -54,6 +59,10 @@ pub fn json(status: &StatusResponse) -> Value {
             "entries": totals.entries, "bytes": totals.bytes, "maxBytes": totals.max_bytes,
             "hits": totals.hits, "misses": totals.misses, "secrets": totals.secrets,
         },
+        "replicas": status.replicas.iter().map(|replica| json!({
+            "id": replica.id, "state": replica.state, "own": replica.own,
+            "heardAt": replica.heard_at.as_ref().map(instant),
+        })).collect::<Vec<_>>(),
         "vaults": status.vaults.iter().map(|vault| json!({
             "name": vault.name, "origin": vault.origin, "problem": vault.problem,
             "requests": vault.requests, "pollIntervalMs": vault.poll_interval_ms,
@@ -61,7 +70,7 @@ pub fn json(status: &StatusResponse) -> Value {
             "checkedAt": vault.checked_at.as_ref().map(instant), "lastError": vault.last_error,
             "breaker": vault.breaker, "retryAt": vault.retry_at.as_ref().map(instant),
             "budgetLeft": vault.budget_left, "budget": vault.budget,
-            "objects": vault.objects, "staleObjects": vault.stale_objects,
+            "objects": vault.objects, "staleObjects": vault.stale_objects, "owner": vault.owner,
         })).collect::<Vec<_>>(),
         "objects": status.objects.iter().map(|object| json!({
             "vault": object.vault, "type": object.r#type, "name": object.name, "version": object.version,
@@ -73,6 +82,13 @@ pub fn json(status: &StatusResponse) -> Value {
             "place": manifest.place, "object": manifest.object, "reason": manifest.reason,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// The vaults are those of this page.
+fn replica_row(replica: &Replica, vaults: &[Vault], now: SystemTime) -> [String; 4] {
+    let heard = if replica.own { "(this one)".to_owned() } else { ago(replica.heard_at.as_ref(), now) };
+    let owned = vaults.iter().filter(|vault| vault.owner == replica.id).count();
+    [replica.id.clone(), replica.state.clone(), heard, owned.to_string()]
 }
 
 fn vault_row(vault: &Vault, now: SystemTime) -> [String; 9] {
@@ -153,6 +169,7 @@ mod tests {
                     budget: 10,
                     objects: 1,
                     stale_objects: 1,
+                    owner: "00000000000000bb".into(),
                     ..Vault::default()
                 },
                 Vault { name: "partner".into(), problem: "unknown field".into(), ..Vault::default() },
@@ -172,11 +189,19 @@ mod tests {
                 reason: "spec is missing".into(),
             }],
             next_page_token: String::new(),
+            replicas: vec![
+                Replica { id: "00000000000000aa".into(), state: "serving".into(), own: true, heard_at: None },
+                Replica { id: "00000000000000bb".into(), state: "leaving".into(), own: false, heard_at: at(1_089) },
+            ],
         };
         let mut out = Vec::new();
         write(&status, SystemTime::UNIX_EPOCH + Duration::from_secs(1_090), &mut out).unwrap();
         let expected = "\
 Cache: 1 objects, 700 of 1000 bytes; 3 of 4 reads answered from memory; 2 AzureKeyVaultSecrets known
+
+REPLICA           STATE    HEARD       VAULTS
+00000000000000aa  serving  (this one)  0
+00000000000000bb  leaving  1s          1
 
 VAULT    ORIGIN                        REQUESTS  BUDGET  POLL      CHECKED  OBJECTS  STALE  STATE
 acme     https://acme.vault.azure.net  2         9/10    10m list  30s      1        1      breaker open; the vault is throttling

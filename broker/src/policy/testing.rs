@@ -1,6 +1,6 @@
 //! What tests of several rooms build policies from.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use keyward_crds::azure_key_vault::Cloud;
 
@@ -15,7 +15,6 @@ pub(crate) fn defaults(access: DefaultAccess) -> Defaults {
         poll_interval: Duration::from_secs(600),
         max_stale: Duration::from_secs(24 * 3_600),
         budget: 1_000,
-        replicas: NonZeroU32::MIN,
     }
 }
 

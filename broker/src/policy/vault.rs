@@ -46,7 +46,7 @@ pub struct VaultEntry {
     pub poll_interval: Duration,
     /// How long what is cached of it is served after it should have been confirmed.
     pub max_stale: Duration,
-    /// Requests to it in any ten seconds, of this broker alone.
+    /// Requests to it in any ten seconds, of all replicas together.
     pub budget: u32,
     namespaces: Vec<Pattern>,
     selector: Option<LabelSelector>,
@@ -145,7 +145,7 @@ impl VaultEntry {
             origin,
             poll_interval: defaults.poll_interval,
             max_stale: defaults.max_stale,
-            budget: budget::share(defaults.budget, defaults.replicas),
+            budget: defaults.budget,
             namespaces: vec![Pattern::new("*")],
             selector: None,
             objects: None,
@@ -184,7 +184,7 @@ fn max_stale(text: &str) -> Result<Duration, InvalidVault> {
 
 fn budget(spec: &AzureKeyVaultSpec, defaults: &Defaults) -> Result<u32, InvalidVault> {
     let asked = spec.budget.and_then(|budget| budget.requests_per_10_seconds).unwrap_or(defaults.budget);
-    if budget::is_valid(asked) { Ok(budget::share(asked, defaults.replicas)) } else { Err(InvalidVault::Budget(asked)) }
+    if budget::is_valid(asked) { Ok(asked) } else { Err(InvalidVault::Budget(asked)) }
 }
 
 #[cfg(test)]

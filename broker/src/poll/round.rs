@@ -255,6 +255,7 @@ fn ends_round(error: &LoadError) -> bool {
             | LoadError::Interrupted
             | LoadError::Busy
             | LoadError::Unsettled
+            | LoadError::NoOwner
     )
 }
 

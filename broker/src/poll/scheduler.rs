@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{self, JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Refresh, Refreshed, round::Rounds};
 use crate::{
     cache::ObjectCache,
+    peers::view::Standing,
     policy::{Current, VaultId},
     readers::{OpenVault, Readers},
     vault::origin::Origin,
@@ -25,10 +26,15 @@ use crate::{
 /// A round that did not end is tried again after this, unless the vault is left alone for longer or polled more often;
 /// twice as late each time, so that one object that makes no sense does not have its whole vault polled for ever.
 const RETRY: Duration = Duration::from_secs(10);
+/// A vault that was won is left alone for so long.
+const SETTLED: Duration = Duration::from_secs(1);
 /// Operators who may wait at once.
 const MAX_REFRESHES: usize = 16;
 /// With nothing open there is nothing to do; this only bounds the sleep.
 const IDLE: Duration = Duration::from_secs(3_600);
+
+/// Who owns which vault, as this replica sees it: only the owner polls.
+pub type Owned = watch::Receiver<Arc<Standing>>;
 
 /// How to poll.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +51,7 @@ pub struct Poller {
     readers: Arc<Readers>,
     chance: fn() -> f64,
     asked: mpsc::Receiver<Asked>,
+    owned: Owned,
     due: HashMap<Arc<VaultId>, Instant>,
     running: HashMap<Arc<VaultId>, task::Id>,
     under_way: JoinSet<(Arc<VaultId>, Refreshed)>,
@@ -77,6 +84,7 @@ impl Poller {
         cache: ObjectCache,
         readers: Arc<Readers>,
         snapshot: Arc<Current>,
+        owned: Owned,
         settings: Settings,
     ) -> (Self, Refresher) {
         let (asks, asked) = mpsc::channel(MAX_REFRESHES);
@@ -86,6 +94,7 @@ impl Poller {
             readers,
             chance: settings.chance,
             asked,
+            owned,
             due: HashMap::new(),
             running: HashMap::new(),
             under_way: JoinSet::new(),
@@ -105,6 +114,7 @@ impl Poller {
                     self.rounds.forget_closed(&readers).await;
                     self.look();
                 }
+                Ok(()) = self.owned.changed() => self.look(),
                 Some(asked) = self.asked.recv(), if self.waiting.len() < MAX_REFRESHES => self.ask(asked),
                 Some(ended) = self.under_way.join_next() => match ended {
                     Ok((id, refreshed)) => self.ended(&id, &refreshed),
@@ -120,22 +130,41 @@ impl Poller {
         due.min().unwrap_or_else(|| Instant::now() + IDLE)
     }
 
-    /// Vaults were opened or closed, or are to be polled more often.
+    /// Vaults were opened or closed, are to be polled more often, or have another owner.
     fn look(&mut self) {
         let open = self.readers.all();
-        let ids: HashSet<&VaultId> = open.iter().map(|vault| vault.id().as_ref()).collect();
+        let owned: Vec<_> = open.iter().filter(|vault| self.owns(vault.id())).collect();
+        let ids: HashSet<&VaultId> = owned.iter().map(|vault| vault.id().as_ref()).collect();
         self.due.retain(|id, _| ids.contains(id.as_ref()));
-        for vault in &open {
+        for vault in owned {
             let latest = self.after_interval(vault);
-            let due = self.due.entry(vault.id().clone()).or_insert(latest);
-            *due = latest.min(*due);
+            let due = match self.due.get(vault.id()) {
+                Some(due) => latest.min(*due),
+                None => self.after_whoever_polled_before(vault, latest),
+            };
+            self.due.insert(vault.id().clone(), due);
         }
+    }
+
+    /// What is held was confirmed by the owner before this one, and is to be confirmed when that one would have. Not at once:
+    /// a replica that only seemed lost is back in a moment.
+    fn after_whoever_polled_before(&self, vault: &OpenVault, latest: Instant) -> Instant {
+        let now = Instant::now();
+        let held = self.rounds.cache.entries().filter(|(key, _)| key.vault == *vault.id());
+        let oldest = held.map(|(_, entry)| entry.age(now)).max().unwrap_or_default();
+        latest.checked_sub(oldest).map_or(now, |due| due.max(now + SETTLED)).min(latest)
+    }
+
+    fn owns(&self, id: &VaultId) -> bool {
+        self.owned.borrow().owns(&id.origin.to_string())
     }
 
     fn start_due(&mut self) {
         let now = Instant::now();
-        let due: Vec<Arc<VaultId>> =
-            self.due.iter().filter(|(_, due)| **due <= now).map(|(id, _)| id.clone()).collect();
+        // Whoever woke up late may have lost them.
+        let (due, owned) = (&mut self.due, self.owned.borrow().clone());
+        due.retain(|id, _| owned.owns(&id.origin.to_string()));
+        let due: Vec<Arc<VaultId>> = due.iter().filter(|(_, due)| **due <= now).map(|(id, _)| id.clone()).collect();
         for id in due {
             self.start(id);
         }
@@ -169,7 +198,7 @@ impl Poller {
         if let Some(error) = &refreshed.error {
             tracing::warn!(vault = %id.origin, error, "not all that is cached could be compared with the vault");
         }
-        if let Some(vault) = self.readers.get(id) {
+        if let Some(vault) = self.readers.get(id).filter(|_| self.owns(id)) {
             let next = if refreshed.error.is_none() { self.after_interval(&vault) } else { after_failure(&vault) };
             self.due.insert(id.clone(), next);
         }

@@ -12,12 +12,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Poller, Refresh as _, Refreshed, Refresher, Settings, round::Rounds};
+use super::{Owned, Poller, Refresh as _, Refreshed, Refresher, Settings, round::Rounds};
 use crate::{
     cache::{CacheKey, LoadError, ObjectCache},
     changes::{Change, Changes},
     manifests,
     object::Object,
+    peers::board::Board,
     policy::{Current, DefaultAccess, Snapshot, testing},
     readers::{OpenVault, Readers},
     vault::{
@@ -28,6 +29,7 @@ use crate::{
 
 mod confirmation;
 mod failures;
+mod ownership;
 mod snapshot;
 
 struct Fixture {
@@ -96,9 +98,13 @@ impl Fixture {
     }
 
     fn poller(&self) -> (Refresher, CancellationToken, JoinHandle<()>) {
+        self.poller_of(Board::alone(1).watch())
+    }
+
+    fn poller_of(&self, owned: Owned) -> (Refresher, CancellationToken, JoinHandle<()>) {
         let Rounds { cache, snapshot, .. } = self.rounds.clone();
         let settings = Settings { reread_after: Duration::from_secs(24 * 3_600), chance: || 1.0 };
-        let (poller, refresher) = Poller::new(cache, Arc::clone(&self.readers), snapshot, settings);
+        let (poller, refresher) = Poller::new(cache, Arc::clone(&self.readers), snapshot, owned, settings);
         let stop = CancellationToken::new();
         let running = tokio::spawn(poller.run(stop.clone()));
         (refresher, stop, running)

@@ -70,6 +70,9 @@ pub enum RenderError {
     /// The key cannot be read.
     #[error(transparent)]
     Jwk(#[from] JwkError),
+    /// What another replica says of it, which has read it.
+    #[error("{0}")]
+    Elsewhere(String),
     /// Nothing to write.
     #[error("the AzureKeyVaultSecret has neither `output.secret` nor `output.configMap`; there is nothing to write")]
     NoOutput,

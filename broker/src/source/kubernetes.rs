@@ -180,7 +180,7 @@ fn namespaces(client: &Client) -> Events {
 /// They begin anew when none was taken for a while, and not at each event that is no failure: to begin a list is one, and
 /// comes before every list that fails.
 #[derive(Debug)]
-struct Pauses {
+pub(crate) struct Pauses {
     next: Duration,
     last: Option<Instant>,
 }

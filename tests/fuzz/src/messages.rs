@@ -7,7 +7,7 @@ use prost::Message;
 type Reader = fn(&[u8]);
 
 /// What somebody can send to a server of ours, and what a server can answer to a client of ours.
-const READERS: [Reader; 14] = [
+const READERS: [Reader; 22] = [
     read::<v1::ResolveRequest>,
     read::<v1::ResolveResponse>,
     read::<v1::FetchRequest>,
@@ -22,6 +22,14 @@ const READERS: [Reader; 14] = [
     read::<v1::RefreshResponse>,
     read::<v1::ExplainRequest>,
     read::<v1::ExplainResponse>,
+    read::<v1::FollowRequest>,
+    read::<v1::FollowResponse>,
+    read::<v1::ReadRequest>,
+    read::<v1::ReadResponse>,
+    read::<v1::CheckVaultsRequest>,
+    read::<v1::HintRequest>,
+    read::<v1::RedeemRequest>,
+    read::<v1::EntrustRequest>,
 ];
 
 /// A message: the first byte says which, the others are it.

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use keyward_proto::v1::{
-    CheckRequest, DescribeRequest, ExplainRequest, FetchRequest, Reference, RefreshRequest, ResolveRequest,
-    StatusRequest, WatchRequest, explain_request::Who,
+    CheckRequest, DescribeRequest, ExplainRequest, FetchRequest, FollowHello, FollowRequest, HintRequest, Reference,
+    RefreshRequest, ResolveRequest, StatusRequest, WatchRequest, explain_request::Who, follow_request,
 };
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
 
@@ -34,7 +35,18 @@ fn paths(descriptors: &[u8]) -> Vec<String> {
     paths
 }
 
-/// A request that is answered OK where its caller is admitted. Empty for a method that has none yet, which its service
+/// What who is admitted is answered to that request. Where it is not OK the service itself says so, and no one before it.
+pub(crate) fn answer(path: &str) -> Code {
+    match path {
+        // The vault that it would name has its port from the system.
+        "/keyward.v1.Peers/Read" => Code::InvalidArgument,
+        // Tokens are not bound to pods here.
+        "/keyward.v1.Peers/Redeem" | "/keyward.v1.Peers/Entrust" => Code::FailedPrecondition,
+        _ => Code::Ok,
+    }
+}
+
+/// A request that is answered so where its caller is admitted. Empty for a method that has none yet, which its service
 /// may well refuse: whoever adds a method adds a request.
 pub(crate) fn request(path: &str) -> Vec<u8> {
     let reference = || "db@azurekeyvault".to_owned();
@@ -52,6 +64,13 @@ pub(crate) fn request(path: &str) -> Vec<u8> {
         "/keyward.v1.Sync/Watch" => WatchRequest {}.encode_to_vec(),
         "/keyward.v1.References/Check" => {
             CheckRequest { namespace: "shop".into(), references: vec![reference()] }.encode_to_vec()
+        }
+        "/keyward.v1.Peers/Follow" => {
+            let word = Some(follow_request::Word::Hello(FollowHello { id: 1 }));
+            FollowRequest { word }.encode_to_vec()
+        }
+        "/keyward.v1.Peers/Hint" => {
+            HintRequest { vault: "https://acme.vault.azure.net".into(), name: String::new() }.encode_to_vec()
         }
         "/keyward.v1.Cache/Status" => StatusRequest::default().encode_to_vec(),
         "/keyward.v1.Cache/Refresh" => RefreshRequest::default().encode_to_vec(),

@@ -51,13 +51,17 @@ fn unknown(text: &str) -> Status {
     errors::refusal(Code::NotFound, "VAULT_UNKNOWN", format!("no AzureKeyVault declares a vault `{shown}`"))
 }
 
-pub(super) fn shown(mut refreshed: Vec<Refreshed>) -> RefreshResponse {
+pub(super) fn all_shown(mut refreshed: Vec<Refreshed>) -> RefreshResponse {
     refreshed.sort_by(|one, other| one.vault.cmp(&other.vault));
-    let shown = |one: Refreshed| RefreshedVault {
-        vault: one.vault.to_string(),
-        checked: one.checked,
-        changed: one.changed,
-        error: one.error.as_deref().map(clipped).unwrap_or_default(),
-    };
-    RefreshResponse { vaults: refreshed.into_iter().map(shown).collect() }
+    RefreshResponse { vaults: refreshed.iter().map(shown).collect() }
+}
+
+/// What the check of one vault did.
+pub(crate) fn shown(refreshed: &Refreshed) -> RefreshedVault {
+    RefreshedVault {
+        vault: refreshed.vault.to_string(),
+        checked: refreshed.checked,
+        changed: refreshed.changed,
+        error: refreshed.error.as_deref().map(clipped).unwrap_or_default(),
+    }
 }

@@ -17,6 +17,7 @@ use crate::{
 struct Figures {
     requests: BTreeMap<(Operation, &'static str), u64>,
     gate: Option<GateStatus>,
+    share: f64,
     held: Held,
     polls_ok: u64,
     polls_failed: u64,
@@ -58,6 +59,7 @@ pub(super) fn samples(state: &State) -> Vec<Samples> {
         (&series::VAULT_BUDGET_LEFT, each(|figures| Some(f64::from(figures.gate?.left)))),
         (&series::VAULT_BREAKER_OPEN, each(|figures| Some(f64::from(figures.gate?.breaker != BreakerState::Closed)))),
         (&series::VAULT_POLL_AGE, each(|figures| Some(figures.poll_age?.as_secs_f64()))),
+        (&series::VAULT_SHARE, each(|figures| Some(figures.share))),
         (&series::VAULT_POLL_INTERVAL, each(|figures| Some(figures.poll_interval.as_secs_f64()))),
     ]
 }
@@ -71,6 +73,7 @@ impl Figures {
             *self.requests.entry(key).or_default() += count;
         }
         self.gate = Some(vault.gate().status());
+        self.share = vault.gate().share().part();
         self.poll_interval = vault.settings().poll_interval;
         let progress = vault.progress();
         self.polls_ok += progress.ended_well;

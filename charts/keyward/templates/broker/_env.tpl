@@ -6,6 +6,8 @@ KEYWARD_NAMESPACE: {{ .Release.Namespace | quote }}
 KEYWARD_TLS_DIR: /etc/keyward/tls
 KEYWARD_TRUST_DOMAIN: {{ .Values.certificates.trustDomain | quote }}
 KEYWARD_REPLICAS: {{ max 1 (int $broker.replicas) | quote }}
+KEYWARD_PEERS: kubernetes:keyward-broker-peers
+KEYWARD_PEER_NAME: keyward-broker.{{ .Release.Namespace }}.svc
 KEYWARD_ACCESS_DEFAULT: {{ $broker.accessDefault }}
 KEYWARD_POLL_INTERVAL: {{ $broker.pollInterval | quote }}
 KEYWARD_MAX_STALE: {{ $broker.maxStale | quote }}

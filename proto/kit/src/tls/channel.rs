@@ -23,6 +23,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from
 #[derive(Clone, Debug)]
 pub struct Connection {
     address: Arc<str>,
+    server_name: Option<Arc<str>>,
     source: Source,
     current: Arc<ArcSwapOption<Current>>,
     unconnected: Channel,
@@ -62,14 +63,25 @@ pub enum ConnectionError {
 impl Connection {
     /// Reads a directory, or takes what is made here. What is missing may come later; what is there must be usable.
     pub fn new(address: &str, source: impl Into<Source>) -> Result<Self, ConnectionError> {
+        Self::named(address, None, source)
+    }
+
+    /// The same, to a server whose certificate has another name than its address.
+    pub fn named(address: &str, server_name: Option<&str>, source: impl Into<Source>) -> Result<Self, ConnectionError> {
         // Whatever is asked before there are certificates fails as unavailable, and is asked again.
         let unconnected = Endpoint::from_static("https://certificates.invalid").connect_lazy();
         let current = Arc::new(ArcSwapOption::empty());
-        let connection = Self { address: address.into(), source: source.into(), current, unconnected };
+        let server_name = server_name.map(Arc::from);
+        let connection = Self { address: address.into(), server_name, source: source.into(), current, unconnected };
         match connection.reload() {
             Ok(_) | Err(ConnectionError::Tls(TlsError::Missing { .. })) => Ok(connection),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the server is.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Whether there are certificates to connect with.
@@ -110,9 +122,12 @@ impl Connection {
             address: self.address.to_string(),
             reason: error.to_string(),
         };
-        let tls = ClientTlsConfig::new()
+        let mut tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(files.authorities()))
             .identity(Identity::from_pem(files.certificate(), files.key()));
+        if let Some(name) = &self.server_name {
+            tls = tls.domain_name(name.to_string());
+        }
         let endpoint =
             Endpoint::from_shared(self.address.to_string()).map_err(failed)?.tls_config(tls).map_err(failed)?;
         Ok(endpoint
@@ -274,6 +289,19 @@ mod tests {
                 stop.cancel();
             };
             tokio::join!(watching, client).0.unwrap();
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_server_is_known_by_its_name_wherever_it_is() {
+        beside_a_server(async |ca, addr| {
+            let dir = KubeletDir::new(&ca.client("broker"), &[ca]);
+            let address = format!("https://{addr}");
+            let of = |name| Connection::named(&address, name, dir.path().to_owned()).unwrap();
+            assert_eq!(ask(&of(Some("localhost"))).await.message(), "broker");
+            assert_eq!(ask(&of(Some("another"))).await.code(), Code::Unavailable);
+            assert_eq!(of(None).address(), address);
         })
         .await;
     }
