@@ -29,10 +29,16 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+pub use keys::{KeySet, KeySetError};
 pub use keyward_proto::TOKEN_AUDIENCE as AUDIENCE;
 
 /// No token longer than this is looked at. A projected one has about 1 KiB.
 pub const MAX_TOKEN: usize = 16 * 1024;
+
+/// Whom `token` names, before anybody has vouched for it. Pure.
+pub fn named_by(token: &str, now: SystemTime) -> Result<Caller, AuthnError> {
+    claims::claimed(&jws::Jws::unverified(token)?, now)
+}
 
 /// A pod, proven by its token. Nothing here comes from the request itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! | [`azure`] | configuration, and the way from a vault's origin and identity to a reader |
 //! | [`reader`] | [`VaultReader`] by the official SDK clients |
 //! | `lane` | one SDK client, whose first call goes alone so that it is challenged once |
+//! | [`listing`] | a collection, page by page |
 //! | [`answer`] | pure: what an error means, and whether an answer is about the object that was asked for |
 //! | [`credential`] | tokens from Entra, for one audience only |
 //! | [`transport`] | HTTPS that never leaves one origin, bounded in size and time, each request counted |
@@ -18,7 +19,7 @@ pub mod azure;
 pub mod cloud;
 pub mod credential;
 mod lane;
-mod listing;
+pub mod listing;
 pub mod observe;
 pub mod origin;
 pub mod reader;

@@ -21,7 +21,7 @@ use crate::resilience::shop::{Building, Shop, Vault};
 const VAULT: &str = "acme";
 
 /// After the last request, until timers of connections and pools have had their say.
-const SETTLING: Duration = Duration::from_secs(2);
+pub const SETTLING: Duration = Duration::from_secs(2);
 
 /// References in a request: about as many as a launcher has.
 const REFERENCES: usize = 10;

@@ -26,7 +26,7 @@ const ENCODED: &str = concat!("a3dj", "YW5hcn");
 const TOKEN: &str = "eyJhbGciOi";
 
 /// The longest anything here is waited for. It bounds a hang and is no part of any measurement.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A running program. Dropping it kills it.
 pub struct Process {
@@ -154,6 +154,11 @@ impl Process {
     /// Its process id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Waits for its end and for the last that it printed.

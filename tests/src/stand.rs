@@ -153,7 +153,12 @@ impl Stand {
         environment: &[(&str, &str)],
         command: &[&str],
     ) -> Result<Command, StandError> {
-        let mut launcher = Command::new(self.programs.path("keyward-launcher")?);
+        Ok(self.launcher_of(self.programs.path("keyward-launcher")?, token, environment, command))
+    }
+
+    /// The same by another build of the launcher.
+    pub fn launcher_of(&self, program: &Path, token: &Path, environment: &[(&str, &str)], command: &[&str]) -> Command {
+        let mut launcher = Command::new(program);
         launcher
             .args(["exec", "--"])
             .args(command)
@@ -164,7 +169,7 @@ impl Stand {
             .env("KEYWARD_TOKEN_FILE", token)
             .envs(environment.iter().copied())
             .stdin(Stdio::null());
-        Ok(launcher)
+        launcher
     }
 
     /// `keyward-broker status` with the operator's certificate.

@@ -62,6 +62,7 @@ mod jwk;
 mod jwt;
 mod keymaker;
 mod keys;
+mod limit;
 mod line;
 mod links;
 mod listeners;

@@ -80,11 +80,11 @@ impl PublicKey {
 
 /// The issuer's keys by `kid`.
 #[derive(Clone, Debug)]
-pub(super) struct KeySet(HashMap<String, PublicKey>);
+pub struct KeySet(HashMap<String, PublicKey>);
 
 /// Why a document is no key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum KeySetError {
+pub enum KeySetError {
     /// Not `{"keys": […]}`.
     #[error("it is no JSON Web Key Set")]
     Malformed,
@@ -116,7 +116,7 @@ struct Jwk {
 
 impl KeySet {
     /// Reads a document. Keys for other purposes are skipped, as RFC 7517 section 5 asks.
-    pub(super) fn parse(document: &[u8]) -> Result<Self, KeySetError> {
+    pub fn parse(document: &[u8]) -> Result<Self, KeySetError> {
         let Document { keys } = serde_json::from_slice(document).map_err(|_| KeySetError::Malformed)?;
         if keys.len() > MAX_KEYS {
             return Err(KeySetError::TooMany);

@@ -183,9 +183,10 @@ pub(super) const BINDING_RECORDS_DROPPED: Series =
 pub(super) const SECRETS: Series = gauge("secrets", &[], "AzureKeyVaultSecrets that hold");
 pub(super) const MANIFEST_PROBLEMS: Series = gauge("manifest_problems", &[], "Manifests that do not hold");
 pub(super) const VAULTS_OPEN: Series = gauge("vaults_open", &[], "Vaults that are read");
+pub(super) const TASKS: Series = gauge("tasks", &[], "Tasks of the process, those of connections included");
 
 /// Every series, in the order of the document.
-pub const ALL: [&Series; 51] = [
+pub const ALL: [&Series; 52] = [
     &REQUESTS,
     &REQUEST_DURATION,
     &CACHE_HITS,
@@ -237,4 +238,5 @@ pub const ALL: [&Series; 51] = [
     &SECRETS,
     &MANIFEST_PROBLEMS,
     &VAULTS_OPEN,
+    &TASKS,
 ];

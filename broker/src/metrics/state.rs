@@ -17,6 +17,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
+use tokio::runtime::Handle;
 
 use super::series::{self, Kind, Series};
 use crate::{
@@ -69,6 +70,7 @@ impl Collector for State {
             peers::samples(&self.peers, &self.readers),
             identities::samples(self.azure.identities()),
             self.tls(),
+            tasks(),
             cluster::watches(self.watches.as_deref()),
             cluster::reviews(&self.reviews),
             cluster::bound_pods(self.bound_pods.as_ref()),
@@ -136,6 +138,12 @@ impl State {
             (&series::CONNECTIONS, outcomes.into()),
         ]
     }
+}
+
+/// Whoever scrapes is a task of the runtime, too.
+fn tasks() -> Vec<Samples> {
+    let alive = Handle::try_current().map(|runtime| runtime.metrics().num_alive_tasks()).unwrap_or_default();
+    vec![one(&series::TASKS, alive as u64)]
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count was a u64 before it came here")]

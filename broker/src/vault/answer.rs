@@ -2,7 +2,7 @@
 //!
 //! Nothing that an answer's body says is repeated, except codes from a known set: a body may hold a value.
 
-pub(crate) mod identifier;
+pub mod identifier;
 
 use std::{error::Error as StdError, time::Duration};
 
@@ -39,7 +39,7 @@ const REFUSALS: [&str; 6] = [
 ];
 
 /// Says what an error means for the object that was asked for. `now` turns a date in `Retry-After` into a pause.
-pub(crate) fn read_error(error: &azure_core::Error, now: OffsetDateTime) -> ReadError {
+pub fn read_error(error: &azure_core::Error, now: OffsetDateTime) -> ReadError {
     if let Some(stopped) = find::<Stopped>(error) {
         return match *stopped {
             Stopped::Paused(closed) => closed.into(),

@@ -28,13 +28,16 @@ pub(super) fn secrets<'a>(
     timeout: Duration,
 ) -> impl Stream<Item = Result<Page, ReadError>> + Send + 'a {
     let open = |client: &SecretClient| client.list_secret_properties(None).map(Pager::into_pages);
-    pages(lane, open, timeout, move |page: ListSecretPropertiesResult| {
-        let items = page.value.into_iter().map(|item| {
-            let told = item.attributes.unwrap_or_default();
-            listed(item.id.as_deref(), vault, ObjectKind::Secret, told.enabled, told.updated)
-        });
-        finished(items, page.next_link)
-    })
+    pages(lane, open, timeout, move |page| secrets_page(page, vault))
+}
+
+/// What a page of `GET /secrets` of `vault` says. Pure.
+pub fn secrets_page(page: ListSecretPropertiesResult, vault: &Origin) -> Result<Page, ReadError> {
+    let items = page.value.into_iter().map(|item| {
+        let told = item.attributes.unwrap_or_default();
+        listed(item.id.as_deref(), vault, ObjectKind::Secret, told.enabled, told.updated)
+    });
+    finished(items, page.next_link)
 }
 
 /// `GET /keys`

@@ -6,24 +6,38 @@
 //! | [`review`] | an `AdmissionReview` | whoever creates pods, by the API server |
 //! | [`image`] | an image's configuration, its manifest, its name | registries, and whoever creates pods |
 //! | [`events`] | a delivery of Event Grid | whoever has a key of it, or a token |
+//! | [`messages`] | any message of the contract | whoever reaches the broker's port |
+//! | [`token`] | a token, a key set | whoever reaches the broker's port, the issuer |
+//! | [`certificate`] | a PFX or PEM with its leaf | whoever may write to a vault |
+//! | [`answer`] | a vault's refusal, a page of its list | whoever answers as a vault |
 //! | [`mod@reference`] | an environment variable's value | whoever creates pods |
 
+pub mod answer;
+pub mod certificate;
 pub mod events;
 pub mod image;
+pub mod messages;
 pub mod reference;
 pub mod review;
+pub mod token;
 
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// Each by the name of its corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("admission_review", review::admission_review),
+    ("certificate", certificate::certificate),
     ("event_grid", events::event_grid),
     ("image_config", image::image_config),
     ("image_manifest", image::image_manifest),
     ("image_name", image::image_name),
+    ("key_set", token::key_set),
+    ("list_page", answer::list_page),
+    ("message", messages::message),
     ("reference", reference::reference),
+    ("refusal", answer::refusal),
+    ("token", token::token),
 ];
 
 /// What a person is told about foreign bytes: bounded, in one line, without control characters.

@@ -65,7 +65,7 @@ impl fmt::Display for Lookups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reviews, images, started, ended, figures, asked } = self;
         writeln!(f, "{reviews} reviews of pods without a command, over {images} images")?;
-        let Figures { cpu_micros, requests_per_second, p50_micros, p99_micros } = figures;
+        let Figures { cpu_micros, requests_per_second, p50_micros, p99_micros, .. } = figures;
         write!(f, "CPU {cpu_micros:.0} µs a review, {requests_per_second:.0} reviews/s, ")?;
         writeln!(f, "p50 {p50_micros:.0} µs, p99 {p99_micros:.0} µs")?;
         for (moment, Memory { resident, anonymous, most }) in [("before", started), ("after", ended)] {

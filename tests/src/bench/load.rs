@@ -33,15 +33,29 @@ struct Asker {
     endpoint: Endpoint,
     authorization: MetadataValue<Ascii>,
     payload: Payload,
+    names: Vec<String>,
+    /// Where the next request begins in `names`.
+    next: AtomicUsize,
 }
 
 impl Client {
     /// For the server at `address`, whose certificate `ca_pem` vouches for.
     pub fn new(address: SocketAddr, ca_pem: &str, token: &str, payload: Payload) -> anyhow::Result<Self> {
+        Self::asking((0..payload.values).map(reference_name).collect(), address, ca_pem, token, payload)
+    }
+
+    /// The same, which goes round and round through `names`.
+    pub fn asking(
+        names: Vec<String>,
+        address: SocketAddr,
+        ca_pem: &str,
+        token: &str,
+        payload: Payload,
+    ) -> anyhow::Result<Self> {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca_pem));
         let endpoint = Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?;
         let authorization = format!("Bearer {token}").parse()?;
-        Ok(Self(Arc::new(Asker { endpoint, authorization, payload })))
+        Ok(Self(Arc::new(Asker { endpoint, authorization, payload, names, next: AtomicUsize::new(0) })))
     }
 
     /// Opens connections to be kept.
@@ -105,8 +119,9 @@ async fn work(
 
 impl Asker {
     async fn resolve(&self, client: &mut SecretsClient<Channel>) -> anyhow::Result<()> {
-        let names = (0..self.payload.values).map(reference_name);
-        let references = names.map(|name| Reference { name, query: None }).collect();
+        let first = self.next.fetch_add(self.payload.values, Ordering::Relaxed);
+        let names = (first..first + self.payload.values).filter_map(|n| self.names.get(n % self.names.len()));
+        let references = names.map(|name| Reference { name: name.clone(), query: None }).collect();
         let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
         request.metadata_mut().insert("authorization", self.authorization.clone());
         let values = client.resolve(request).await?.into_inner().values;

@@ -25,6 +25,8 @@ pub struct Figures {
     pub p50_micros: f64,
     /// Of a hundred requests, one took longer, in µs.
     pub p99_micros: f64,
+    /// Of a thousand requests, one took longer, in µs.
+    pub p999_micros: f64,
 }
 
 /// Which of the two.
@@ -82,8 +84,9 @@ impl Figures {
         Self {
             cpu_micros: micros(cpu) / count,
             requests_per_second: count / sample.wall.as_secs_f64(),
-            p50_micros: percentile(&sample.latencies, 50),
-            p99_micros: percentile(&sample.latencies, 99),
+            p50_micros: quantile(&sample.latencies, 500),
+            p99_micros: quantile(&sample.latencies, 990),
+            p999_micros: quantile(&sample.latencies, 999),
         }
     }
 
@@ -93,6 +96,7 @@ impl Figures {
             requests_per_second: self.requests_per_second / other.requests_per_second,
             p50_micros: self.p50_micros / other.p50_micros,
             p99_micros: self.p99_micros / other.p99_micros,
+            p999_micros: self.p999_micros / other.p999_micros,
         }
     }
 }
@@ -107,6 +111,7 @@ impl Medians {
                 requests_per_second: each(|figures| figures.requests_per_second),
                 p50_micros: each(|figures| figures.p50_micros),
                 p99_micros: each(|figures| figures.p99_micros),
+                p999_micros: each(|figures| figures.p999_micros),
             }
         };
         Self {
@@ -116,6 +121,9 @@ impl Medians {
         }
     }
 }
+
+/// Of a column.
+const WIDTH: usize = 9;
 
 /// Rounds as people read them.
 #[derive(Clone, Copy, Debug)]
@@ -132,11 +140,11 @@ impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [ours, bare] = self.names;
         let both = format!("{ours} / {bare}");
-        writeln!(f, "{}\n{:8}{ours:>30}{bare:>30}{both:>30}", self.title, "")?;
-        let heads = ["CPU µs", "req/s", "p50 µs", "p99 µs"];
+        writeln!(f, "{}\n{:8}{ours:>45}{bare:>45}{both:>45}", self.title, "")?;
+        let heads = ["CPU µs", "req/s", "p50 µs", "p99 µs", "p99.9 µs"];
         write!(f, "{:8}", "round")?;
         for _ in 0..3 {
-            heads.iter().try_for_each(|head| write!(f, "{head:>8}"))?;
+            heads.iter().try_for_each(|head| write!(f, "{head:>WIDTH$}"))?;
         }
         writeln!(f)?;
         for (n, round) in self.rounds.iter().enumerate() {
@@ -151,9 +159,9 @@ impl fmt::Display for Table<'_> {
 fn row(f: &mut fmt::Formatter<'_>, name: &str, ours: Figures, bare: Figures, ratio: Figures) -> fmt::Result {
     write!(f, "{name:8}")?;
     for (figures, digits) in [(ours, 0), (bare, 0), (ratio, 2)] {
-        let Figures { cpu_micros, requests_per_second, p50_micros, p99_micros } = figures;
-        for figure in [cpu_micros, requests_per_second, p50_micros, p99_micros] {
-            write!(f, "{figure:>8.digits$}")?;
+        let Figures { cpu_micros, requests_per_second, p50_micros, p99_micros, p999_micros } = figures;
+        for figure in [cpu_micros, requests_per_second, p50_micros, p99_micros, p999_micros] {
+            write!(f, "{figure:>WIDTH$.digits$}")?;
         }
     }
     writeln!(f)
@@ -164,8 +172,8 @@ fn micros(duration: Duration) -> f64 {
 }
 
 /// Of sorted durations, in µs; nothing of none.
-fn percentile(sorted: &[Duration], percent: usize) -> f64 {
-    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+fn quantile(sorted: &[Duration], per_mille: usize) -> f64 {
+    let place = (sorted.len() * per_mille).div_ceil(1_000).saturating_sub(1);
     sorted.get(place).copied().map_or(f64::NAN, micros)
 }
 
@@ -185,7 +193,7 @@ pub(crate) mod tests {
     use super::*;
 
     fn figures(cpu_micros: f64) -> Figures {
-        Figures { cpu_micros, requests_per_second: 1_000.0, p50_micros: 10.0, p99_micros: 20.0 }
+        Figures { cpu_micros, requests_per_second: 1_000.0, p50_micros: 10.0, p99_micros: 20.0, p999_micros: 30.0 }
     }
 
     pub(crate) fn rounds(pairs: &[(f64, f64)]) -> Vec<Round> {
@@ -196,13 +204,20 @@ pub(crate) mod tests {
     fn a_sample_becomes_costs_for_each_request() {
         let latencies = (1..=200).rev().map(Duration::from_micros).collect();
         let sample = Sample { wall: Duration::from_millis(100), latencies };
-        let expected = Figures { cpu_micros: 50.0, requests_per_second: 2_000.0, p50_micros: 100.0, p99_micros: 198.0 };
+        let expected = Figures {
+            cpu_micros: 50.0,
+            requests_per_second: 2_000.0,
+            p50_micros: 100.0,
+            p99_micros: 198.0,
+            p999_micros: 200.0,
+        };
         let found = Figures::of(sample, Duration::from_millis(10));
         for (found, expected) in [
             (found.cpu_micros, expected.cpu_micros),
             (found.requests_per_second, expected.requests_per_second),
             (found.p50_micros, expected.p50_micros),
             (found.p99_micros, expected.p99_micros),
+            (found.p999_micros, expected.p999_micros),
         ] {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }

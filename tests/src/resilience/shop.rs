@@ -58,12 +58,14 @@ pub struct Building<'a> {
     pub environment: &'a [(&'a str, &'a str)],
     /// Another build of the broker than the tests' own.
     pub broker: Option<PathBuf>,
+    /// Requests that each vault answers in any ten seconds; all, where there is no limit.
+    pub limit: Option<usize>,
 }
 
 impl<'a> Building<'a> {
     /// Short values, all declared in one file, the tests' own broker.
     pub fn of(vaults: &'a [Vault<'a>]) -> Self {
-        Self { vaults, bytes: 32, secrets_in_a_file: usize::MAX, environment: &[], broker: None }
+        Self { vaults, bytes: 32, secrets_in_a_file: usize::MAX, environment: &[], broker: None, limit: None }
     }
 }
 
@@ -102,7 +104,8 @@ impl Shop {
     pub async fn open(building: Building<'_>) -> anyhow::Result<Self> {
         // The first provider wins; there is no other in this process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut plan = Plan { objects: objects(building.vaults)?, broker: building.broker, ..Plan::default() };
+        let mut plan =
+            Plan { objects: objects(building.vaults, building.limit)?, broker: building.broker, ..Plan::default() };
         for vault in building.vaults {
             plan.manifests.insert(format!("{}.yaml", vault.name), declaration(vault));
             for (file, first) in (0..vault.used).step_by(building.secrets_in_a_file).enumerate() {
@@ -131,9 +134,13 @@ impl Shop {
     /// Somebody with a connection and a pod's token of its own.
     pub async fn asker(&self, pod: &str) -> anyhow::Result<Asker> {
         let client = SecretsClient::new(self.endpoint(None)?.connect().await?);
-        let token = ProjectedToken::for_pod("shop", "checkout", pod);
-        let authorization = format!("Bearer {}", self.stand.emulator.projected_token(&token)?).parse()?;
+        let authorization = format!("Bearer {}", self.token(pod)?).parse()?;
         Ok(Asker { client, authorization })
+    }
+
+    /// The token of a pod of its own.
+    pub fn token(&self, pod: &str) -> anyhow::Result<String> {
+        Ok(self.stand.emulator.projected_token(&ProjectedToken::for_pod("shop", "checkout", pod))?)
     }
 
     /// Has every open vault compared now.
@@ -177,7 +184,8 @@ impl Shop {
         Ok(CacheClient::new(self.endpoint(Some("operator"))?.connect().await?))
     }
 
-    fn endpoint(&self, role: Option<&str>) -> anyhow::Result<Endpoint> {
+    /// The broker, as somebody with a role's certificate, or without any, reaches it.
+    pub fn endpoint(&self, role: Option<&str>) -> anyhow::Result<Endpoint> {
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.stand.ca.cert_pem()));
         if let Some(role) = role {
             let issued = self.stand.ca.issue_role(role, TRUST_DOMAIN)?;
@@ -211,10 +219,11 @@ impl Asker {
     }
 }
 
-fn objects(vaults: &[Vault<'_>]) -> anyhow::Result<String> {
+fn objects(vaults: &[Vault<'_>], limit: Option<usize>) -> anyhow::Result<String> {
     let mut yaml = "vaults:\n".to_owned();
+    let limit = limit.map_or_else(String::new, |limit| format!("limit: {limit}"));
     for vault in vaults {
-        writeln!(yaml, "  {}: {{}}", vault.name)?;
+        writeln!(yaml, "  {}: {{{limit}}}", vault.name)?;
     }
     writeln!(yaml, "identities:\n  - clientId: {CLIENT}")?;
     writeln!(yaml, "    federatedSubjects: [\"system:serviceaccount:keyward:keyward-broker\"]")?;

@@ -46,6 +46,12 @@ impl<'a> Files<'a> {
         self.write("federated-token", &emulator.projected_token(&federated)?)
     }
 
+    /// Makes a directory.
+    pub fn directory(&self, name: &str) -> Result<(), StandError> {
+        let path = self.root.join(name);
+        fs::create_dir_all(&path).map_err(|source| StandError::File { path, source })
+    }
+
     /// Writes one, whole or not at all, so that nobody who looks now and then sees half a file.
     pub fn write(&self, name: &str, text: &str) -> Result<(), StandError> {
         let path = self.root.join(name);

@@ -34,6 +34,8 @@ pub struct VaultSeed {
     pub resource: Option<String>,
     /// `innererror.code` of the 403 that every authenticated call gets, such as `ForbiddenByConnection`.
     pub refuse: Option<String>,
+    /// Requests that it answers in any ten seconds, 429 beyond; absent, all. Key Vault: 4,000.
+    pub limit: Option<usize>,
     /// Its secrets.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretSeed>,

@@ -2,6 +2,7 @@
 //! asks, is the request well-formed, may they; then armed faults strike.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::auth::Demand;
 use super::dates::http_date;
@@ -94,6 +95,9 @@ fn demand_of(vault: &Vault) -> Demand<'_> {
 fn permit(world: &World, vault: &Vault, client: &str, operation: &str) -> Result<(), Refusal> {
     if let Some(inner) = &vault.refuse {
         return Err(Refusal::forbidden(inner, "This vault refuses every caller."));
+    }
+    if vault.limit.as_ref().is_some_and(|limit| !limit.admits(Instant::now())) {
+        return Err(Refusal::throttled());
     }
     if world.identities.may(client, &vault.name, operation) { Ok(()) } else { Err(Refusal::unauthorised(client)) }
 }

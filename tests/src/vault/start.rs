@@ -18,6 +18,7 @@ use super::faults::Faults;
 use super::identities::Identities;
 use super::issuer::Issuer;
 use super::jwt::SignError;
+use super::limit::Limit;
 use super::listeners::{Listeners, Ports};
 use super::own_certificate::own_certificate;
 use super::pages::MAX_PAGE;
@@ -253,6 +254,7 @@ fn empty_vault(name: &str, seed: &VaultSeed) -> Vault {
         tenant: seed.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned()),
         resource: seed.resource.clone().unwrap_or_else(|| DEFAULT_RESOURCE.to_owned()),
         refuse: seed.refuse.clone(),
+        limit: seed.limit.map(Limit::new),
         shelves: Mutex::new(Shelves::default()),
     }
 }

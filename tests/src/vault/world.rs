@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::faults::Faults;
 use super::identities::Identities;
 use super::issuer::Issuer;
+use super::limit::Limit;
 use super::shelves::Shelves;
 use super::x509::ChainAuthority;
 
@@ -40,5 +41,6 @@ pub(super) struct Vault {
     pub(super) resource: String,
     /// `innererror.code` of the 403 that everybody gets.
     pub(super) refuse: Option<String>,
+    pub(super) limit: Option<Limit>,
     pub(super) shelves: Mutex<Shelves>,
 }

@@ -9,7 +9,7 @@ use keyward_types::{ObjectKind, ObjectName, ObjectVersion};
 use crate::vault::{ReadError, origin::Origin};
 
 /// Reads the version out of an answer's `id` (a key's `kid`) and checks all the rest of it.
-pub(crate) fn version(
+pub fn version(
     id: Option<&str>,
     vault: &Origin,
     kind: ObjectKind,
