@@ -31,9 +31,12 @@ use crate::{
     changes::Changes,
     grpc::{ending::EndStreams, measured::Measured},
     metrics::{Metrics, PREFIX, state::State},
-    peers::Peers,
+    peers::{Peers, looks::AtOwner},
     policy::Current,
-    poll::{Poller, Refresher, Settings, hints::Hints},
+    poll::{
+        Poller, Refresher, Settings,
+        hints::{Follower, Hints},
+    },
     readers::Readers,
     setup::{self, Authentication, SetupError},
     source::dir::DirectoryError,
@@ -137,8 +140,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let admin_address = admin.addr();
 
     peers::spawn(&mut tasks, &core, &args, cluster.as_ref(), &readiness)?;
-    let (refresher, hints) = spawn_poller(&mut tasks, &core, args.reread_after);
-    let own_vaults = Arc::new(refresher);
+    let Polling { refresher, own_hints, hints } = spawn_poller(&mut tasks, &core, args.reread_after);
     let events = events::spawn(&mut tasks, &args, &core, Arc::new(hints), Arc::clone(&metrics)).await?;
     let services = Services {
         core: core.clone(),
@@ -148,7 +150,8 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         refusals: Arc::default(),
         audit: Arc::new(audit),
         metrics,
-        own_vaults,
+        own_vaults: Arc::new(refresher),
+        own_hints: Arc::new(own_hints),
         trust_domain: args.trust_domain.clone(),
         requests_per_pod: args.requests_per_pod.get(),
         requests_per_role: args.requests_per_role.get(),
@@ -247,16 +250,28 @@ async fn spawn_grpc(
     Ok(())
 }
 
-fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> (Refresher, Hints) {
+/// Ways to have vaults looked at before their time.
+struct Polling {
+    refresher: Refresher,
+    /// Of what other replicas pass on: looked at here.
+    own_hints: Hints,
+    /// Of what is heard here: looked at by whoever owns the vault.
+    hints: Hints,
+}
+
+fn spawn_poller(tasks: &mut Tasks, core: &Core, reread_after: Duration) -> Polling {
     let settings = Settings { reread_after, chance: fastrand::f64 };
     let (cache, readers, snapshot) = (core.cache.clone(), Arc::clone(&core.readers), Arc::clone(&core.snapshot));
     let (poller, refresher) = Poller::new(cache, readers, snapshot, core.peers.board.watch(), settings);
-    let (follower, hints) = poller.follower(&refresher);
+    let looks = poller.looks(&refresher);
+    let (follower, own_hints) = Follower::new(Arc::clone(&looks));
+    tasks.spawn("hints of replicas", follower.run(tasks.drain()));
+    let (follower, hints) = Follower::new(Arc::new(AtOwner::new(Arc::clone(&core.peers), looks)));
     tasks.spawn("hints", follower.run(tasks.drain()));
     let drain = tasks.drain();
     tasks.spawn("version polling", async move {
         poller.run(drain).await;
         Ok::<_, Infallible>(())
     });
-    (refresher, hints)
+    Polling { refresher, own_hints, hints }
 }

@@ -14,7 +14,7 @@
 //! | [`link`], [`links`] | the way to one of them, followed as long as it is there | gRPC |
 //! | [`mirror`] | what one of them tells, done here too | |
 //! | [`others`], [`asked`] | the others as the cache sees them: whom to ask, whom to tell | gRPC |
-//! | [`routes`], [`checks`] | to whoever owns a key | gRPC |
+//! | [`routes`], [`checks`], [`looks`] | to whoever owns a key | gRPC |
 //! | [`warmup`] | when a new replica has what the others have | |
 //!
 //! [`crate::grpc::peers`] is where others come in. `docs/replicas.md` says how all this looks from outside.
@@ -27,6 +27,7 @@ pub mod followers;
 pub mod lending;
 pub mod link;
 pub mod links;
+pub mod looks;
 pub mod member;
 pub mod members;
 pub mod mirror;

@@ -29,7 +29,7 @@ use crate::{
     metrics::Metrics,
     peers::{MAX_MESSAGE, Peers, checks::Checks, mirror::Copies},
     policy::Current,
-    poll::Refresh,
+    poll::{Refresh, hints::Hinted},
     rate::{Limiter, Rate},
     readers::Readers,
     resolve::Resolver,
@@ -69,6 +69,7 @@ pub(super) struct Services {
     pub(super) metrics: Arc<Metrics>,
     /// Checks the vaults of this replica.
     pub(super) own_vaults: Arc<dyn Refresh>,
+    pub(super) own_hints: Arc<dyn Hinted>,
     pub(super) trust_domain: String,
     pub(super) requests_per_pod: u32,
     pub(super) requests_per_role: u32,
@@ -146,6 +147,7 @@ impl Services {
             peers: Arc::clone(&self.core.peers),
             copies: self.core.copies(),
             refresh: Arc::clone(&self.own_vaults),
+            hints: Arc::clone(&self.own_hints),
             records: None,
             drain,
         })

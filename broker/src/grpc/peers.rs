@@ -10,6 +10,7 @@ use keyward_proto::v1::{
     HintRequest, HintResponse, ReadRequest, ReadResponse, RedeemRequest, RedeemResponse, follow_request,
     read_response::Outcome,
 };
+use keyward_types::ObjectName;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -25,7 +26,10 @@ use crate::{
         routes::PodRecords,
     },
     policy::VaultEntry,
-    poll::Refresh,
+    poll::{
+        Refresh,
+        hints::{About, Hint, Hinted},
+    },
     vault::origin::Origin,
 };
 
@@ -44,6 +48,8 @@ pub struct PeersService {
     pub copies: Copies,
     /// Checks the vaults of this replica.
     pub refresh: Arc<dyn Refresh>,
+    /// Looks at vaults soon, whomever this replica takes for their owner: a hint is never passed on twice.
+    pub hints: Arc<dyn Hinted>,
     /// Records of what pods were given, where they are kept.
     pub records: Option<Arc<dyn PodRecords>>,
     /// Streams end with it.
@@ -92,9 +98,14 @@ impl v1::peers_server::Peers for PeersService {
     }
 
     async fn hint(&self, request: Request<HintRequest>) -> Result<Response<HintResponse>, Status> {
-        let HintRequest { vault, .. } = request.into_inner();
-        Origin::parse(&vault).map_err(|error| errors::invalid(error.to_string()))?;
-        // Any may be let go: the next round finds what it was about.
+        let HintRequest { vault, name } = request.into_inner();
+        let vault = Origin::parse(&vault).map_err(|error| errors::invalid(error.to_string()))?;
+        let about = if name.is_empty() {
+            About::Vault
+        } else {
+            About::Object(ObjectName::new(&name).map_err(|error| errors::invalid(error.to_string()))?)
+        };
+        self.hints.hint(Hint { vault, about });
         Ok(Response::new(HintResponse {}))
     }
 

@@ -14,12 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Refresh, Refreshed,
-    here::Here,
-    hints::{Follower, Hints},
-    round::Rounds,
-};
+use super::{Refresh, Refreshed, here::Here, hints::Looks, round::Rounds};
 use crate::{
     cache::ObjectCache,
     peers::view::Standing,
@@ -108,9 +103,9 @@ impl Poller {
         (poller, Refresher(asks))
     }
 
-    /// The task that follows hints beside this one, and the way to give it some.
-    pub fn follower(&self, refresher: &Refresher) -> (Follower, Hints) {
-        Follower::new(Arc::new(Here::new(self.rounds.clone(), Arc::clone(&self.readers), refresher.clone())))
+    /// What looks at vaults because of hints, whoever owns them.
+    pub(crate) fn looks(&self, refresher: &Refresher) -> Arc<dyn Looks> {
+        Arc::new(Here::new(self.rounds.clone(), Arc::clone(&self.readers), refresher.clone()))
     }
 
     /// Polls until `shutdown`; rounds then under way are dropped, and what they found with them.

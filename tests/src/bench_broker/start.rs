@@ -232,7 +232,7 @@ async fn resolve(
     names: &[String],
 ) -> Result<(), Option<Duration>> {
     let references = names.iter().map(|name| Reference { name: name.clone(), query: None }).collect();
-    let mut request = Request::new(ResolveRequest { references });
+    let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
     request.metadata_mut().insert("authorization", authorization.clone());
     let channel = endpoint.connect().await.map_err(|_| None)?;
     let answer = SecretsClient::new(channel).resolve(request).await.map_err(|status| {

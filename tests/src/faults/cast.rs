@@ -109,7 +109,7 @@ impl Actor {
             Connection::Secrets(mut client) => {
                 let names = objects.iter().map(|object| reference(&self.vault, *object));
                 let references = names.map(|name| Reference { name, query: None }).collect();
-                let mut request = Request::new(ResolveRequest { references });
+                let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
                 request.metadata_mut().insert("authorization", self.authorization.clone());
                 let values = client.resolve(request).await?.into_inner().values;
                 if values.len() != objects.len() {

@@ -130,7 +130,7 @@ async fn connect(stage: &Stage, replica: usize) -> Option<Channel> {
 /// What is wrong with the answer, if anything.
 async fn ask(channel: Channel, name: String, authorization: Option<&str>) -> Option<&'static str> {
     let references = vec![Reference { name, query: None }];
-    let mut request = Request::new(ResolveRequest { references });
+    let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
     if let Some(authorization) = authorization.and_then(|text| text.parse().ok()) {
         request.metadata_mut().insert("authorization", authorization);
     }

@@ -3,7 +3,7 @@
 use keyward_types::ObjectName;
 
 use super::*;
-use crate::poll::hints::{About, Hint, Hinted as _, Hints};
+use crate::poll::hints::{About, Follower, Hint, Hinted as _, Hints};
 
 /// Longer than hints are gathered for, and shorter than until the next look.
 const SOON: Duration = Duration::from_millis(150);
@@ -12,8 +12,9 @@ impl Fixture {
     fn follower(&self) -> (Hints, CancellationToken, JoinHandle<()>) {
         let Rounds { cache, snapshot, .. } = self.rounds.clone();
         let settings = Settings { reread_after: Duration::from_secs(24 * 3_600), chance: || 1.0 };
-        let (poller, refresher) = Poller::new(cache, Arc::clone(&self.readers), snapshot, settings);
-        let (follower, hints) = poller.follower(&refresher);
+        let (poller, refresher) =
+            Poller::new(cache, Arc::clone(&self.readers), snapshot, Board::alone(1).watch(), settings);
+        let (follower, hints) = Follower::new(poller.looks(&refresher));
         let stop = CancellationToken::new();
         let (polling, following) = (poller.run(stop.clone()), follower.run(stop.clone()));
         let running = tokio::spawn(async move {
