@@ -7,6 +7,8 @@
 //! | [`pod`], [`start`] | a pod's JSON → what its containers carry, which of their starts it shows | none: pure |
 //! | [`ledger`] | who was given its values | none: pure |
 //! | [`redemptions`] | where the records are | |
+//! | [`shared`] | the same with several replicas: with whoever owns the pod | gRPC |
+//! | `wire` | records as replicas send them | none: pure |
 //! | [`refusal`] | why there is nothing to be had | none: pure |
 //! | `kept` | pods as they were read a moment ago | |
 //! | `waits` | how many wait for a restart to show | |
@@ -23,10 +25,12 @@ pub mod nonce;
 pub mod pod;
 pub mod redemptions;
 pub mod refusal;
+pub mod shared;
 pub mod start;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod wire;
 
 use std::{
     fmt,

@@ -7,6 +7,8 @@
 mod carried;
 #[path = "pod_binding/outages.rs"]
 mod outages;
+#[path = "pod_binding/replicas.rs"]
+mod replicas;
 #[path = "pod_binding/starts.rs"]
 mod starts;
 #[path = "pod_binding/world.rs"]

@@ -41,7 +41,7 @@ impl Claim {
         match (container.as_str(), nonce.len()) {
             ("", 0) => Ok(Self::Unnamed),
             ("", _) => drawn.map(|_| Self::Unnamed),
-            (name, _) if !is_label(name) => Err(InvalidClaim::Container),
+            (name, _) if !is_container(name) => Err(InvalidClaim::Container),
             (name, _) => Ok(Self::Process { container: name.to_owned(), nonce: drawn? }),
         }
     }
@@ -55,7 +55,8 @@ impl Claim {
     }
 }
 
-fn is_label(name: &str) -> bool {
+/// A DNS label, as names of containers are.
+pub(super) fn is_container(name: &str) -> bool {
     name.len() <= MAX_LABEL && !name.contains('.') && is_dns_subdomain(name)
 }
 

@@ -1,10 +1,10 @@
-//! Where the records are: in this process ([`Own`]), or with the replica that owns the pod.
+//! Where the records are: in this process ([`Own`]), or with the replica that owns the pod ([`super::shared`]).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::ledger::{Ledger, Moment, Redemption, Verdict};
+use super::ledger::{Handed, Ledger, Moment, Redemption, Verdict};
 
 /// The records cannot be asked: whoever owns them is gone, and nobody else has them yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +30,34 @@ impl Own {
 
     /// How many there are, and how many had to go before their time.
     pub fn count(&self) -> (usize, u64) {
-        let ledger = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ledger = self.ledger();
         (ledger.len(), ledger.pushed_out())
+    }
+
+    /// See [`Ledger::redeem`].
+    pub fn decide(&self, redemption: &Redemption) -> Verdict {
+        self.ledger().redeem(redemption, Moment::now())
+    }
+
+    /// Records of pods whose UID is `wanted`, for somebody else.
+    pub fn hand_over(&self, wanted: impl Fn(&str) -> bool) -> Vec<Handed> {
+        // Whose they are is worked out without the lock: others redeem meanwhile.
+        let all = self.ledger().hand_over(Moment::now().instant);
+        all.into_iter().filter(|handed| wanted(&handed.key.pod_uid)).collect()
+    }
+
+    /// See [`Ledger::take_over`].
+    pub fn take_over(&self, handed: Vec<Handed>) {
+        self.ledger().take_over(handed, Moment::now());
+    }
+
+    /// See [`Ledger::doubt`].
+    pub fn doubt(&self) {
+        self.ledger().doubt(Moment::now());
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,6 +70,6 @@ impl Default for Own {
 #[async_trait]
 impl Redemptions for Own {
     async fn redeem(&self, redemption: &Redemption) -> Result<Verdict, Unreachable> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).redeem(redemption, Moment::now()))
+        Ok(self.decide(redemption))
     }
 }

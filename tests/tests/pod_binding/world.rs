@@ -5,7 +5,7 @@ use keyward_tests::{
     api::{ApiServer, Resource, SECRETS, TokenStatus, VAULTS},
     process::{Finished, Process},
     stand::{Plan, Stand},
-    vault::ProjectedToken,
+    vault::{Emulator, ProjectedToken},
 };
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -14,7 +14,8 @@ use tonic::{
     transport::{Certificate, ClientTlsConfig, Endpoint},
 };
 
-const OBJECTS: &str = r"
+/// A vault with two objects.
+pub(crate) const OBJECTS: &str = r"
 vaults:
   acme:
     secrets:
@@ -27,6 +28,18 @@ identities:
 
 /// The pod of most tests.
 pub(crate) const POD: &str = "web-1";
+
+/// Both objects for namespace `shop`.
+pub(crate) fn declare(api: &ApiServer, emulator: &Emulator) {
+    for name in ["db", "mail"] {
+        let object = format!("{{name: {name}, type: secret}}");
+        let metadata = format!("metadata: {{name: {name}, namespace: shop}}");
+        api.apply(SECRETS, &format!("{metadata}\nspec: {{vault: {{name: acme, object: {object}}}}}\n"));
+    }
+    let url = emulator.vault_url("acme");
+    let spec = format!("{{vaultName: acme, url: {url}, namespaces: {{names: [shop]}}}}");
+    api.apply(VAULTS, &format!("metadata: {{name: acme}}\nspec: {spec}\n"));
+}
 
 /// A broker that watches an API server, and has read all of it.
 pub(crate) struct World {
@@ -50,23 +63,12 @@ impl World {
         let own = [("KEYWARD_SOURCE", "kubernetes"), ("KUBECONFIG", config.path().to_str().unwrap())];
         let all = own.iter().chain(environment).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         plan.broker_environment.extend(all);
-        for name in ["db", "mail"] {
-            api.apply(
-                SECRETS,
-                &format!(
-                    "metadata: {{name: {name}, namespace: shop}}\n\
-                     spec: {{vault: {{name: acme, object: {{name: {name}, type: secret}}}}}}\n"
-                ),
-            );
+        for resource in [SECRETS, VAULTS, Resource::NAMESPACES] {
+            api.hold(resource);
         }
         let stand = Stand::start(plan).await.unwrap();
-        let url = stand.emulator.vault_url("acme");
-        api.apply(
-            VAULTS,
-            &format!(
-                "metadata: {{name: acme}}\nspec: {{vaultName: acme, url: {url}, namespaces: {{names: [shop]}}}}\n"
-            ),
-        );
+        declare(&api, &stand.emulator);
+        api.release();
         let heard = |line: &str| line.contains("objects of the cluster read").then_some(());
         stand.broker.line("that all was read", heard).await.unwrap();
         Self { api, stand }

@@ -38,7 +38,7 @@ pub(super) fn reviews(reviews: &[(&'static str, Arc<Reviews>)]) -> Vec<Samples> 
 
 /// Of pods that tokens are bound to; none where they are not.
 pub(super) fn bound_pods(bound: Option<&BoundPods>) -> Vec<Samples> {
-    let Some(BoundPods { binding, pods, records }) = bound else { return Vec::new() };
+    let Some(BoundPods { binding, pods, records, .. }) = bound else { return Vec::new() };
     let (reads, counts) = (pods.counts(), binding.counts());
     let outcomes = [("found", &reads.found), ("missing", &reads.missing), ("failed", &reads.failed)];
     let outcomes = outcomes.map(|(outcome, count)| (vec![outcome.to_owned()], number(count.load(Ordering::Relaxed))));
