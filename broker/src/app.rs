@@ -34,7 +34,7 @@ use crate::{
     policy::Current,
     poll::{Poller, Refresher, Settings},
     readers::Readers,
-    setup::{self, Authentication, SetupError},
+    setup::{self, Authentication, BoundPods, SetupError},
     source::dir::DirectoryError,
 };
 
@@ -105,6 +105,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let azure = Arc::clone(&opener.vaults);
     let reads = TaskTracker::new();
     let (changes, peers) = (Changes::default(), peers::new(&args));
+    let bound_pods = setup::bound_pods(&args, cluster.as_ref(), &peers);
     let core = Core {
         snapshot: Arc::new(Current::new(first)),
         cache: ObjectCache::among(args.cache_max_bytes, reads.clone(), changes.clone(), peers.clone()),
@@ -128,6 +129,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         connections: connections.counts(),
         watches: source.health(),
         reviews,
+        bound_pods: bound_pods.clone(),
     }));
     let admin = bind_admin(&args, registry, &readiness).await?;
     let admin_address = admin.addr();
@@ -137,6 +139,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     let services = Services {
         core: core.clone(),
         authenticator: pods,
+        bound_pods: bound_pods.clone(),
         operators,
         refusals: Arc::default(),
         audit: Arc::new(audit),
@@ -147,6 +150,13 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         requests_per_role: args.requests_per_role.get(),
     };
     source.spawn(&mut tasks, &core, &readiness);
+    if let Some(BoundPods { shared, .. }) = bound_pods {
+        let drain = tasks.drain();
+        tasks.spawn("records of pods", async move {
+            shared.keep(drain).await;
+            Ok::<_, Infallible>(())
+        });
+    }
     if let Some(keys) = keys {
         tasks.spawn("issuer's keys", keys.run(readiness.require("issuer's keys"), tasks.drain()));
     }

@@ -85,6 +85,11 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_JWKS_CA_FILE", value_name = "FILE")]
     pub jwks_ca_file: Option<PathBuf>,
 
+    /// Whether a pod's token resolves only what its own containers carry, once for each of their starts: by default on with
+    /// `--source kubernetes`, else off. It needs an API server whose pods the broker may get
+    #[arg(long, env = "KEYWARD_POD_BINDING")]
+    pub pod_binding: Option<PodBinding>,
+
     /// What holds for a vault that no AzureKeyVault declares
     #[arg(long, env = "KEYWARD_ACCESS_DEFAULT", default_value = "deny")]
     pub access_default: DefaultAccess,
@@ -155,6 +160,11 @@ impl ServeArgs {
         let suggested = if self.source == Source::Kubernetes { Authn::TokenReview } else { Authn::Jwks };
         self.authn.unwrap_or(suggested)
     }
+
+    /// `--pod-binding`, or what the source suggests.
+    pub fn binds_pods(&self) -> bool {
+        self.pod_binding.map_or(self.source == Source::Kubernetes, |binding| binding == PodBinding::On)
+    }
 }
 
 /// `--source`
@@ -181,6 +191,15 @@ pub enum Authn {
     TokenReview,
 }
 
+/// `--pod-binding`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PodBinding {
+    /// A token is worth what its pod carries
+    On,
+    /// A token is worth all that its namespace may read
+    Off,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -204,6 +223,25 @@ mod tests {
         assert_eq!(parse(&["--source", "kubernetes", "--authn", "jwks"]), (Source::Kubernetes, Authn::Jwks));
         assert_eq!(parse(&["--source", "./kubernetes"]), (directory("./kubernetes"), Authn::Jwks));
         assert_eq!(parse(&["--source", "d", "--authn", "token-review"]), (directory("d"), Authn::TokenReview));
+    }
+
+    #[test]
+    fn pods_are_bound_where_there_are_pods_unless_it_is_said() {
+        let binds = |flags: &[&str]| {
+            let all = ["keyward-broker", "serve", "--tls-dir", "x"].iter().chain(flags);
+            let Command::Serve(args) = Cli::try_parse_from(all).unwrap().command else { panic!() };
+            args.binds_pods()
+        };
+        for (flags, expected) in [
+            (&["--source", "kubernetes"][..], true),
+            (&["--source", "kubernetes", "--pod-binding", "off"], false),
+            (&["--source", "kubernetes", "--authn", "jwks"], true),
+            (&["--source", "d"], false),
+            (&["--source", "d", "--authn", "token-review"], false),
+            (&["--source", "d", "--pod-binding", "on"], true),
+        ] {
+            assert_eq!(binds(flags), expected, "{flags:?}");
+        }
     }
 
     #[test]

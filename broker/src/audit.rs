@@ -6,6 +6,7 @@
 //! | `audit` | always `resolve` |
 //! | `code` | the gRPC code answered |
 //! | `caller` | `namespace`, `serviceAccount`, `pod`, `podUid`, `node`; null when the token was refused |
+//! | `binding` | absent where pods are not bound, or the caller is not known: `container`, as the caller says, or null; and `verdict`, see below |
 //! | `peer` | the caller's address |
 //! | `error` | the refusal of the whole request, where it was not about one reference |
 //! | `objects[]` | one for each reference, in the order asked |
@@ -17,6 +18,10 @@
 //! | `objects[].ageMs` | how old the copy was |
 //! | `objects[].stale` | true when it was served past its time because the vault does not answer; absent otherwise |
 //! | `objects[].error` | why there is no value |
+//!
+//! `binding.verdict`: `granted`, `restarted` (for another start than before), `repeated` (to the same process), `unrecorded` (a
+//! record may have been lost), `unnamed` (the pod is older than names of containers are); `carried`, where values were granted
+//! for no reason of the pod's; else why not, as `keyward_binding_refusals_total` spells it.
 //!
 //! Lines go to standard output, apart from the logs on standard error, and are written before the reply is sent, each
 //! by one write, on the thread that answers.
@@ -50,6 +55,8 @@ pub struct AuditLog {
 pub struct Record<'a> {
     /// Who asked; `None` when the token was refused.
     pub caller: Option<&'a Caller>,
+    /// What its pod has to say of it; `None` where nobody asked its pod.
+    pub binding: Option<&'a PodVerdict>,
     /// From where.
     pub peer: Option<SocketAddr>,
     /// The code answered.
@@ -58,6 +65,15 @@ pub struct Record<'a> {
     pub error: Option<&'a str>,
     /// What became of each reference.
     pub outcomes: &'a [Outcome],
+}
+
+/// What became of a request at its pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodVerdict {
+    /// The container that it says to come from.
+    pub container: Option<String>,
+    /// One word of a fixed list.
+    pub verdict: &'static str,
 }
 
 impl AuditLog {
@@ -132,7 +148,8 @@ mod tests {
     fn each_line_is_one_write_and_a_write_that_fails_is_told() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = AuditLog::new(Writes { seen: Arc::clone(&seen), room: 2 });
-        let record = Record { caller: None, peer: None, code: Code::Ok, error: Some("a\nb"), outcomes: &[] };
+        let record =
+            Record { caller: None, binding: None, peer: None, code: Code::Ok, error: Some("a\nb"), outcomes: &[] };
         log.write(&record).unwrap();
         log.write(&record).unwrap();
         assert_eq!(log.write(&record).unwrap_err().kind(), io::ErrorKind::StorageFull);

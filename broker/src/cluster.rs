@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`client`] | connects, by `KUBECONFIG` or from within the cluster |
 //! | [`ask`] | one request and its answer, within a time |
+//! | [`pods`] | a pod, by name |
 //! | [`reviews`] | whose a token is; what a user may do |
 //! | [`secrets`] | credentials for Azure, by name, in the broker's own namespace |
 //!
@@ -12,6 +13,7 @@
 
 pub mod ask;
 pub mod client;
+pub mod pods;
 pub mod reviews;
 pub mod secrets;
 #[cfg(test)]

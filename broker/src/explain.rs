@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::{
     authn::{AuthnError, Caller},
     authz::{self, Grant},
+    binding::refusal::Refusal,
     cache::Served,
     policy::Snapshot,
     render,
@@ -17,6 +18,8 @@ use crate::{
 /// The gates of [`by_manifests`]; `cache` comes after them.
 const BY_MANIFESTS: [&str; 6] = ["token", "namespace", "secret", "policy", "object", "version"];
 const CACHE: &str = "cache";
+/// After the first of [`BY_MANIFESTS`], where tokens are bound to their pods.
+const POD: &str = "pod";
 
 /// How a gate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +101,25 @@ fn walk(snapshot: &Snapshot, asker: &Asker, reference: &Reference, gates: &mut V
         None => "the current one".to_owned(),
     });
     authz::grant(snapshot, secret).map_err(|denial| denial.to_string())
+}
+
+/// Where tokens are bound to their pods, the gate after the token's: which containers of the pod carry the reference. `None`
+/// where no pod was asked for.
+pub fn by_pod(carriers: Option<Result<Vec<String>, Refusal>>, reference: &Reference) -> Gate {
+    let gate = |state, detail| Gate { name: POD, state, detail };
+    match carriers {
+        None => skipped(POD, "there is no token of a pod to look at"),
+        Some(Err(refusal)) => gate(State::Closed, refusal.to_string()),
+        Some(Ok(names)) if names.is_empty() => gate(
+            State::Closed,
+            format!(
+                "no container carries {reference}, as it stands, in a variable or in what the webhook found when the pod was created"
+            ),
+        ),
+        Some(Ok(names)) => {
+            gate(State::Open, format!("carried by {}, which is given it once for each of its starts", names.join(", ")))
+        }
+    }
 }
 
 fn labels(snapshot: &Snapshot, namespace: &str) -> Result<String, String> {

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`grpc`] | requests in, replies and statuses out | gRPC |
 //! | [`authn`] | token → caller | issuer's keys or API server |
+//! | [`binding`] | caller and container → whether its pod carries that, and it was not given it before | API server |
 //! | [`resolve`] | caller and references → values | |
 //! | [`rate`] | how often one identity may ask | none: pure |
 //! | [`authz`] | namespace and reference → grant or denial | none: pure |
@@ -37,6 +38,7 @@ pub mod args;
 pub mod audit;
 pub mod authn;
 pub mod authz;
+pub mod binding;
 pub mod budget;
 pub mod cache;
 pub mod changes;

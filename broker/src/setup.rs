@@ -2,6 +2,7 @@
 
 mod authentication;
 mod azure_json;
+mod binding;
 mod identity;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::{
 pub use self::{
     authentication::{Authentication, authentication},
     azure_json::AzureJsonError,
+    binding::{BoundPods, bound_pods},
     identity::IdentityError,
 };
 
@@ -118,7 +120,8 @@ impl RequestObserver for SignIns {
 /// The API server, where anything asks it.
 pub async fn cluster(args: &ServeArgs) -> Result<Option<Cluster>, SetupError> {
     let peers = matches!(args.peers, Some(PeersArg::Service(_)));
-    if args.source == Source::Kubernetes || args.authn() == Authn::TokenReview || peers {
+    let asked = args.authn() == Authn::TokenReview || args.binds_pods() || peers;
+    if args.source == Source::Kubernetes || asked {
         Ok(Some(Cluster::infer(args.namespace.as_deref()).await?))
     } else {
         Ok(None)

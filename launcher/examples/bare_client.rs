@@ -25,7 +25,7 @@ fn main() -> Result<Infallible, Box<dyn Error>> {
         let tls = ClientTlsConfig::new().ca_certificate(authority);
         let channel = Endpoint::from_shared(broker.clone())?.tls_config(tls)?.connect().await?;
         let references = vec![Reference { name: name.clone(), query: None }];
-        let mut request = Request::new(ResolveRequest { references });
+        let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
         request.metadata_mut().insert("authorization", format!("Bearer {}", token.trim()).parse()?);
         let reply = SecretsClient::new(channel).resolve(request).await?;
         Ok::<_, Box<dyn Error>>(reply.into_inner().values)

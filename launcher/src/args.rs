@@ -39,8 +39,10 @@ Variables of exec, removed before the application starts:
   KEYWARD_TOKEN_FILE      this pod's projected token    [default: /var/run/secrets/keyward.dev/token]
   KEYWARD_DEADLINE        time for all tries together, as 500ms, 90s, 2m or 1h   [default: 120s]
   KEYWARD_RESTART_POLICY  the container's effective restart policy, for --cleanup auto
+  KEYWARD_CONTAINER       the container's name; written by the webhook, and told to the broker, which gives the values of a
+                          container once for each of its starts
   KEYWARD_REFERENCES      the names this container's references had when its pod was admitted; written by the webhook,
-                          for the broker to compare, and not read by the launcher
+                          which the broker holds it to, and not read by the launcher
 
 A failure is one line on stderr, and in /dev/termination-log if that is an empty file.
 
@@ -144,7 +146,7 @@ fn install(mut rest: impl Iterator<Item = OsString>) -> Result<Action, UsageErro
 }
 
 /// Whether it is a DNS label, as names of containers are: so it leads nowhere but to one folder.
-fn is_label(name: &str) -> bool {
+pub fn is_label(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len()) && name.bytes().all(known) && !name.starts_with('-') && !name.ends_with('-')
 }

@@ -56,15 +56,19 @@ pub enum TryError {
     },
 }
 
-/// Asks for all `references` once. The values come in the same order.
-pub async fn ask(settings: &Settings, references: &[Reference]) -> Result<Vec<SecretBytes>, TryError> {
+/// Asks for all `references` once, as the process that drew `nonce`. The values come in the same order.
+pub async fn ask(settings: &Settings, references: &[Reference], nonce: &[u8]) -> Result<Vec<SecretBytes>, TryError> {
     let token = credentials::bearer(&settings.token_file)?;
     let channel = connect(settings).await?;
     let wire = |reference: &Reference| WireReference {
         name: reference.name().to_owned(),
         query: reference.query().map(str::to_owned),
     };
-    let mut request = Request::new(ResolveRequest { references: references.iter().map(wire).collect() });
+    let mut request = Request::new(ResolveRequest {
+        references: references.iter().map(wire).collect(),
+        container: settings.container.clone().unwrap_or_default(),
+        nonce: nonce.to_vec(),
+    });
     request.metadata_mut().insert("authorization", token);
 
     let mut client = SecretsClient::new(channel).max_decoding_message_size(keyward_proto::MAX_REPLY_BYTES);

@@ -214,6 +214,7 @@ mod tests {
             ("KEYWARD_MINE", "m"),
             ("KEYWARD_DEADLINE", "d"),
             ("KEYWARD_REFERENCES", "api,db?user"),
+            ("KEYWARD_CONTAINER", "app"),
         ]);
         let own = environment.take_own();
         assert_eq!(own.get("KEYWARD_BROKER"), Some(OsStr::new("b")));

@@ -68,7 +68,7 @@ impl Failure {
                 ResolveError::Credentials(_) | ResolveError::Untrusted { .. } => Class::Configuration,
                 ResolveError::Deadline { .. } => Class::Unavailable,
                 ResolveError::Refused { code, .. } => Class::of_status(*code),
-                ResolveError::Count { .. } | ResolveError::Runtime(_) => Class::Internal,
+                ResolveError::Count { .. } | ResolveError::Randomness | ResolveError::Runtime(_) => Class::Internal,
             },
             Self::Cleanup(_) | Self::Install(_) | Self::Output(_) => Class::Output,
             Self::Lookup(LookupError::NotFound(_)) => Class::CommandNotFound,

@@ -9,6 +9,7 @@
 //! | [`environment`] | which variables hold references, and what they become |
 //! | [`settings`] | the launcher's own `KEYWARD_*` variables |
 //! | [`credentials`]* | the token and CA files |
+//! | [`nonce`]* | what tells this process from others with the same token |
 //! | [`client`]* | one `Resolve` over TLS |
 //! | [`resolve`]* | tries until an answer, a refusal or the deadline |
 //! | [`retry`] | how long to wait between tries |
@@ -34,6 +35,7 @@ pub mod exec;
 pub mod failure;
 pub mod install;
 pub mod lookup;
+pub mod nonce;
 pub mod resolve;
 pub mod retry;
 pub mod settings;

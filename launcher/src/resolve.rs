@@ -12,6 +12,7 @@ use tonic::Code;
 use crate::class::Class;
 use crate::client::{self, TryError};
 use crate::credentials::CredentialsError;
+use crate::nonce;
 use crate::retry;
 use crate::settings::Settings;
 
@@ -69,6 +70,9 @@ pub enum ResolveError {
         /// How many were asked for.
         references: usize,
     },
+    /// The system gave no random bytes.
+    #[error("cannot start: the system gives no random bytes")]
+    Randomness,
     /// The system gave no event loop.
     #[error("cannot start: {0}")]
     Runtime(#[source] io::Error),
@@ -81,13 +85,18 @@ pub fn resolve(settings: &Settings, references: &[Reference]) -> Result<Vec<Secr
         .enable_time()
         .build()
         .map_err(ResolveError::Runtime)?;
-    let outcome = runtime.block_on(until_deadline(settings, references));
+    let nonce = nonce::draw().map_err(|_| ResolveError::Randomness)?;
+    let outcome = runtime.block_on(until_deadline(settings, references, &nonce));
     // Not a plain drop: that would wait for a name lookup that a timeout left behind.
     runtime.shutdown_background();
     outcome
 }
 
-async fn until_deadline(settings: &Settings, references: &[Reference]) -> Result<Vec<SecretBytes>, ResolveError> {
+async fn until_deadline(
+    settings: &Settings,
+    references: &[Reference],
+    nonce: &[u8],
+) -> Result<Vec<SecretBytes>, ResolveError> {
     let end = Instant::now() + settings.deadline;
     let broker = || settings.broker.origin.to_string();
     let mut tries = 0;
@@ -95,7 +104,7 @@ async fn until_deadline(settings: &Settings, references: &[Reference]) -> Result
     loop {
         tries += 1;
         let limit = end.min(Instant::now() + TRY_LIMIT);
-        let wait = match tokio::time::timeout_at(limit, client::ask(settings, references)).await {
+        let wait = match tokio::time::timeout_at(limit, client::ask(settings, references, nonce)).await {
             Ok(Ok(values)) => return Ok(values),
             Ok(Err(TryError::Unavailable { reason: why, wait })) => {
                 reason = why;

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use keyward_proto::{CONTAINER_VARIABLE, REFERENCES_VARIABLE};
 use rustls::pki_types::ServerName;
 use tonic::transport::Uri;
 
+use crate::args::is_label;
 use crate::environment::Own;
 
 const BROKER: &str = "KEYWARD_BROKER";
@@ -19,11 +21,10 @@ const DEADLINE: &str = "KEYWARD_DEADLINE";
 /// The container's effective restart policy: `Never` lets the launcher clean up after itself.
 pub const RESTART_POLICY: &str = "KEYWARD_RESTART_POLICY";
 
-/// What the webhook found when it admitted the pod. It is for the broker, which can read a pod; nothing here uses it.
-const REFERENCES: &str = "KEYWARD_REFERENCES";
-
-/// What the application never sees: exactly these.
-pub const OWN_VARIABLES: [&str; 7] = [BROKER, BROKER_IP, CA_FILE, TOKEN_FILE, DEADLINE, RESTART_POLICY, REFERENCES];
+/// What the application never sees: exactly these. What the webhook found when it admitted the pod is for the broker, which
+/// can read a pod; nothing here uses it.
+pub const OWN_VARIABLES: [&str; 8] =
+    [BROKER, BROKER_IP, CA_FILE, TOKEN_FILE, DEADLINE, RESTART_POLICY, CONTAINER_VARIABLE, REFERENCES_VARIABLE];
 
 const DEFAULT_CA_FILE: &str = "/var/run/secrets/keyward.dev/ca.crt";
 const DEFAULT_TOKEN_FILE: &str = "/var/run/secrets/keyward.dev/token";
@@ -43,6 +44,8 @@ pub struct Settings {
     pub token_file: PathBuf,
     /// Time for all tries together.
     pub deadline: Duration,
+    /// Which container of its pod this is, where that was said.
+    pub container: Option<String>,
 }
 
 /// `https://HOST:PORT`, taken apart.
@@ -90,6 +93,10 @@ impl Settings {
             deadline: own.get(DEADLINE).map_or(Ok(DEFAULT_DEADLINE), |text| {
                 parsed(DEADLINE, text, "a time from 1ms to 1h, such as 500ms, 90s or 2m", parse_deadline)
             })?,
+            container: own
+                .get(CONTAINER_VARIABLE)
+                .map(|name| parsed(CONTAINER_VARIABLE, name, "the name of a container", parse_container))
+                .transpose()?,
         })
     }
 }
@@ -122,6 +129,10 @@ fn parse_broker(text: &str) -> Option<Broker> {
     Some(Broker { origin, host, port })
 }
 
+fn parse_container(text: &str) -> Option<String> {
+    is_label(text).then(|| text.to_owned())
+}
+
 fn parse_deadline(text: &str) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -150,6 +161,20 @@ mod tests {
         assert_eq!(settings.ca_file, PathBuf::from(DEFAULT_CA_FILE));
         assert_eq!(settings.token_file, PathBuf::from(DEFAULT_TOKEN_FILE));
         assert_eq!(settings.deadline, Duration::from_secs(120));
+        assert_eq!(settings.container, None);
+    }
+
+    #[test]
+    fn a_container_has_the_name_that_the_webhook_wrote_or_it_is_refused() {
+        let read = |name: &str| Settings::read(&Own::from([(BROKER, "https://b:1"), (CONTAINER_VARIABLE, name)]));
+        assert_eq!(read("app-1").unwrap().container.as_deref(), Some("app-1"));
+        for name in ["", "App", "a b", "$(NAME)", "-a"] {
+            let error = read(name).unwrap_err().to_string();
+            assert!(
+                error.starts_with("KEYWARD_CONTAINER=") && error.ends_with("is not the name of a container"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! The `.proto` files are the documentation; nothing here adds meaning to them.
 
+use std::ops::RangeInclusive;
+
 /// Package `keyward.v1`.
 pub mod v1 {
     #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated code")]
@@ -16,6 +18,17 @@ pub const TOKEN_AUDIENCE: &str = "keyward-broker";
 
 /// The most references one `Resolve` may carry.
 pub const MAX_REFERENCES: usize = 1_000;
+
+/// How many bytes a nonce of a `Resolve` has.
+pub const NONCE_BYTES: RangeInclusive<usize> = 16..=64;
+
+/// The variable that tells a launcher which container it is in. The webhook writes it, and by it the broker knows pods whose
+/// launchers say so.
+pub const CONTAINER_VARIABLE: &str = "KEYWARD_CONTAINER";
+
+/// The variable with the names that a container's references had when its pod was created: `NAME` or `NAME?QUERY` each, with
+/// commas between them. The webhook writes it, and the broker holds a container to it.
+pub const REFERENCES_VARIABLE: &str = "KEYWARD_REFERENCES";
 
 /// The largest request message the broker reads, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 256 * 1024;

@@ -25,4 +25,6 @@ pub const OPT_OUT_LABEL: &str = "keyward.dev/inject";
 /// Its value.
 pub const OPT_OUT: &str = "disabled";
 /// The variable with the names that a container's references had when its pod was created.
-pub const REFERENCES: &str = "KEYWARD_REFERENCES";
+pub const REFERENCES: &str = keyward_proto::REFERENCES_VARIABLE;
+/// The variable that tells the launcher, and through it the broker, which container it is in.
+pub const CONTAINER: &str = keyward_proto::CONTAINER_VARIABLE;

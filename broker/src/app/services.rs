@@ -19,6 +19,7 @@ use tonic_health::{
 use crate::{
     audit::AuditLog,
     authn::{Authenticator, operators::Operators},
+    binding::Binding,
     cache::ObjectCache,
     changes::Changes,
     grpc::{
@@ -32,6 +33,7 @@ use crate::{
     rate::{Limiter, Rate},
     readers::Readers,
     resolve::Resolver,
+    setup::BoundPods,
 };
 
 /// What requests and polling share.
@@ -61,6 +63,7 @@ impl Core {
 pub(super) struct Services {
     pub(super) core: Core,
     pub(super) authenticator: Arc<dyn Authenticator>,
+    pub(super) bound_pods: Option<BoundPods>,
     pub(super) operators: Option<Arc<dyn Operators>>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) audit: Arc<AuditLog>,
@@ -113,9 +116,14 @@ impl Services {
         Resolver::new(snapshot, cache, readers)
     }
 
+    fn binding(&self) -> Option<Arc<Binding>> {
+        self.bound_pods.as_ref().map(|bound| Arc::clone(&bound.binding))
+    }
+
     fn secrets(&self) -> SecretsServer<SecretsService> {
         SecretsServer::new(SecretsService {
             authenticator: Arc::clone(&self.authenticator),
+            binding: self.binding(),
             resolver: self.resolver(),
             audit: Arc::clone(&self.audit),
             requests: Limiter::new(Rate::of_a_pod(self.requests_per_pod)),
@@ -143,7 +151,7 @@ impl Services {
             peers: Arc::clone(&self.core.peers),
             copies: self.core.copies(),
             refresh: Arc::clone(&self.own_vaults),
-            records: None,
+            records: self.bound_pods.as_ref().map(|bound| Arc::clone(&bound.records) as _),
             drain,
         })
         .max_decoding_message_size(MAX_MESSAGE)
@@ -160,6 +168,7 @@ impl Services {
             readers,
             peers,
             authenticator: Arc::clone(&self.authenticator),
+            binding: self.binding(),
             resolver: self.resolver(),
         })
         .max_decoding_message_size(MAX_REQUEST_BYTES)

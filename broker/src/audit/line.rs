@@ -35,6 +35,8 @@ struct Line<'a> {
     audit: &'static str,
     code: &'static str,
     caller: Option<CallerFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binding: Option<BindingFields<'a>>,
     peer: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
@@ -49,6 +51,12 @@ struct CallerFields<'a> {
     pod: &'a str,
     pod_uid: &'a str,
     node: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct BindingFields<'a> {
+    container: Option<&'a str>,
+    verdict: &'static str,
 }
 
 #[derive(Serialize)]
@@ -120,6 +128,9 @@ impl<'a> Line<'a> {
                 pod_uid: &caller.pod_uid,
                 node: caller.node.as_deref(),
             }),
+            binding: record
+                .binding
+                .map(|binding| BindingFields { container: binding.container.as_deref(), verdict: binding.verdict }),
             peer: record.peer,
             error: record.error,
             objects: Objects(record.outcomes),
@@ -152,7 +163,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::{authz::Denial, resolve::Trail};
+    use crate::{audit::PodVerdict, authz::Denial, resolve::Trail};
 
     #[test]
     fn a_line_tells_who_and_what_and_no_value() {
@@ -174,13 +185,22 @@ mod tests {
                 value: Err(Denial::UnknownSecret { namespace: "shop".into(), name: "no".into() }.into()),
             },
         ];
-        let record = Record { caller: None, peer: None, code: Code::NotFound, error: None, outcomes: &outcomes };
+        let binding = PodVerdict { container: Some("app".into()), verdict: "carried" };
+        let record = Record {
+            caller: None,
+            binding: Some(&binding),
+            peer: None,
+            code: Code::NotFound,
+            error: None,
+            outcomes: &outcomes,
+        };
         let text = text(&record, OffsetDateTime::UNIX_EPOCH).unwrap();
         assert!(text.ends_with(b"}\n") && std::str::from_utf8(&text).unwrap().lines().count() == 1);
         assert_eq!(
             serde_json::from_slice::<serde_json::Value>(&text).unwrap(),
             serde_json::json!({
                 "time": "1970-01-01T00:00:00Z", "audit": "resolve", "code": "NOT_FOUND", "caller": null, "peer": null,
+                "binding": {"container": "app", "verdict": "carried"},
                 "objects": [
                     {"reference": "db@azurekeyvault?username", "vault": "https://acme.vault.azure.net",
                      "object": "secret/db", "rule": "AzureKeyVault acme", "version": "a".repeat(32), "ageMs": 1500},

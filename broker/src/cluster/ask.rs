@@ -44,9 +44,19 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     request: http::Request<Vec<u8>>,
     within: Duration,
 ) -> Result<T, AskError> {
+    ask_for(client, request, within, |text| serde_json::from_str(text).ok()).await
+}
+
+/// The same, where the answer is read by `read`, which gives nothing where it makes no sense.
+pub(crate) async fn ask_for<T>(
+    client: &Client,
+    request: http::Request<Vec<u8>>,
+    within: Duration,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, AskError> {
     let answer = timeout(within, client.request_text(request)).await.map_err(|_| AskError::Late(within))?;
     let text = answer.map(Zeroizing::new).map_err(|error| AskError::of(&error))?;
-    serde_json::from_str(&text).map_err(|_| AskError::Malformed)
+    read(&text).ok_or(AskError::Malformed)
 }
 
 /// The last source says what happened; those above it only say that something did.

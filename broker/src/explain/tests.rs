@@ -105,3 +105,20 @@ async fn the_cache_is_looked_at_without_a_read_and_never_for_a_value() {
     assert_eq!(gate.state, State::Closed, "{gate:?}");
     assert!(!gate.detail.contains("kwcanary"), "{gate:?}");
 }
+
+#[test]
+fn a_bound_pod_s_gate_names_who_carries_the_reference() {
+    let db = Reference::new("db", None).unwrap();
+    let gate = |carriers| {
+        let Gate { name, state, detail } = by_pod(carriers, &db);
+        assert_eq!(name, "pod");
+        (state, detail)
+    };
+    assert_eq!(gate(None).0, State::Skipped);
+    let (state, detail) = gate(Some(Ok(Vec::new())));
+    assert_eq!(state, State::Closed);
+    assert!(detail.starts_with("no container carries db@azurekeyvault"), "{detail}");
+    let (state, detail) = gate(Some(Ok(vec!["app".into(), "sidecar".into()])));
+    assert_eq!(state, State::Open);
+    assert!(detail.starts_with("carried by app, sidecar"), "{detail}");
+}

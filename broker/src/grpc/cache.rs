@@ -24,6 +24,7 @@ pub(super) use self::refresh::shown;
 use super::errors;
 use crate::{
     authn::Authenticator,
+    binding::Binding,
     cache::ObjectCache,
     figures::{self, Figures},
     peers::{Peers, view::Standing},
@@ -50,6 +51,8 @@ pub struct CacheService {
     pub refresh: Arc<dyn Refresh>,
     /// Whether a pod's token would be accepted.
     pub authenticator: Arc<dyn Authenticator>,
+    /// What binds tokens to their pods, where something does.
+    pub binding: Option<Arc<Binding>>,
     /// Whether an object is in memory.
     pub resolver: Resolver,
 }

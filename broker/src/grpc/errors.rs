@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::{
     authn::{AuthnError, operators::OperatorError},
     authz::Denial,
+    binding::refusal::{Reason, Refusal},
     cache::LoadError,
     fetch::FetchError,
     resolve::{Outcome, ResolveError},
@@ -98,6 +99,24 @@ pub fn of_authn(error: &AuthnError) -> Verdict {
         AuthnError::Unavailable(_) => verdict(Code::Unavailable, "TOKENS_NOT_VERIFIABLE"),
         _ => verdict(Code::Unauthenticated, "TOKEN_REFUSED"),
     }
+}
+
+/// What it means that a token is not worth this to its pod.
+pub fn of_binding(refusal: &Refusal) -> Status {
+    let verdict = match refusal.reason() {
+        Reason::NoContainer => verdict(Code::PermissionDenied, "CONTAINER_UNKNOWN"),
+        Reason::NoName => verdict(Code::FailedPrecondition, "CONTAINER_NOT_NAMED"),
+        Reason::NotCarried => verdict(Code::PermissionDenied, "REFERENCE_NOT_CARRIED"),
+        Reason::Gone => verdict(Code::PermissionDenied, "POD_GONE"),
+        Reason::Ended => verdict(Code::PermissionDenied, "POD_ENDED"),
+        Reason::Replayed => verdict(Code::PermissionDenied, "TOKEN_REPLAYED"),
+        Reason::RestartUnseen => verdict(Code::Unavailable, "RESTART_NOT_SEEN"),
+        Reason::Unreadable => verdict(Code::Unavailable, "POD_NOT_READABLE"),
+        Reason::NoRecords => verdict(Code::Unavailable, "RECORDS_NOT_READABLE"),
+    };
+    let reference = refusal.reference().map(ToString::to_string);
+    let about: Vec<_> = reference.iter().map(|reference| ("reference", reference.as_str())).collect();
+    status(verdict, refusal.to_string(), &about)
 }
 
 /// What it means that an operator's token opens nothing.

@@ -22,8 +22,9 @@ use super::{
     errors, milliseconds,
 };
 use crate::{
-    audit::AuditLog,
+    audit::{AuditLog, PodVerdict},
     authn::{Authenticator, Caller},
+    binding::{Binding, Bound, claim::Claim},
     rate::Limiter,
     resolve::{Outcome, Resolver},
 };
@@ -31,10 +32,15 @@ use crate::{
 /// What a value costs on the wire beside its bytes, at most: its tag and its length.
 const FRAMING: usize = 6;
 
+/// The verdict on a request that its pod carries, until its values are handed out.
+const CARRIED: &str = "carried";
+
 /// The service.
 pub struct SecretsService {
     /// Turns a bearer token into a caller.
     pub authenticator: Arc<dyn Authenticator>,
+    /// What binds tokens to their pods, where something does.
+    pub binding: Option<Arc<Binding>>,
     /// Turns references into values.
     pub resolver: Resolver,
     /// Where every request is written down.
@@ -48,7 +54,7 @@ pub struct SecretsService {
 #[tonic::async_trait]
 impl v1::secrets_server::Secrets for SecretsService {
     async fn resolve(&self, request: Request<ResolveRequest>) -> Result<Response<ResolveResponse>, Status> {
-        let references = &request.get_ref().references;
+        let ResolveRequest { references, .. } = request.get_ref();
         let mut asked = Unanswered::new(&self.audit, request.remote_addr(), references);
         let peer = request.remote_addr().map(|address| address.ip());
         match self.authenticate(request.metadata(), peer).await {
@@ -59,10 +65,17 @@ impl v1::secrets_server::Secrets for SecretsService {
             Ok(distinct) => distinct,
             Err(refusal) => return asked.refuse(refusal),
         };
+        let bound = match self.bind(request.get_ref(), &distinct.references, &mut asked).await {
+            Ok(bound) => bound,
+            Err(refusal) => return asked.refuse(refusal),
+        };
         let namespace = asked.caller.as_ref().map_or("", |caller| &caller.namespace);
         let outcomes = self.resolver.resolve(namespace, distinct.references).await;
         let failure = errors::of_outcomes(&outcomes);
-        let refusal = if failure.is_none() { too_large(&outcomes, &distinct.places) } else { None };
+        let mut refusal = if failure.is_none() { too_large(&outcomes, &distinct.places) } else { None };
+        if failure.is_none() && refusal.is_none() {
+            refusal = self.redeem(bound, &mut asked).await.err();
+        }
         asked.answer(refusal.as_ref(), failure.as_ref(), &outcomes)?;
         failure.or(refusal).map_or_else(|| Ok(reply(&outcomes, &distinct.places)), Err)
     }
@@ -86,6 +99,33 @@ impl SecretsService {
         let pod = caller.map_or("", |caller| &caller.pod_uid);
         self.requests.take(pod, Instant::now()).map_err(errors::too_many_requests)?;
         distinct(references)
+    }
+
+    /// Whether the caller's pod carries what is asked; nothing where pods are not bound.
+    async fn bind(
+        &self,
+        request: &ResolveRequest,
+        references: &[Reference],
+        asked: &mut Unanswered<'_>,
+    ) -> Result<Option<Bound>, Status> {
+        let claim = Claim::of(request).map_err(|error| errors::invalid(error.to_string()))?;
+        let (Some(binding), Some(caller)) = (&self.binding, &asked.caller) else { return Ok(None) };
+        let container = claim.container().map(str::to_owned);
+        let bound = binding.check(caller, claim, references).await;
+        let verdict = bound.as_ref().map_or_else(|refusal| refusal.reason().as_str(), |_| CARRIED);
+        asked.binding = Some(PodVerdict { container, verdict });
+        bound.map(Some).map_err(|refusal| errors::of_binding(&refusal))
+    }
+
+    /// Whether the values may be handed out, last of all: what was not handed out must not count as such.
+    async fn redeem(&self, bound: Option<Bound>, asked: &mut Unanswered<'_>) -> Result<(), Status> {
+        let (Some(binding), Some(caller), Some(bound)) = (&self.binding, &asked.caller, bound) else { return Ok(()) };
+        let redeemed = binding.redeem(caller, bound).await;
+        if let Some(told) = &mut asked.binding {
+            told.verdict =
+                redeemed.as_ref().map_or_else(|refusal| refusal.reason().as_str(), |redeemed| redeemed.as_str());
+        }
+        redeemed.map(drop).map_err(|refusal| errors::of_binding(&refusal))
     }
 }
 

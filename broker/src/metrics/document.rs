@@ -14,7 +14,7 @@ const HEAD: &str = "# Metrics of the broker\n\n\
     `identity` by the identities they are read as, every other label by a fixed list. No label holds a name that a tenant \
     chooses freely, except the vaults' own under `--access-default allow`.\n\n\
     `keyward_watch_…` and `keyward_snapshots_total` are there with `--source kubernetes`, `keyward_reviews_total` with \
-    `--authn token-review`.\n\n\
+    `--authn token-review`, `keyward_pod_reads_total` and `keyward_binding_…` with `--pod-binding on`.\n\n\
     | metric | type | labels | meaning |\n|---|---|---|---|\n";
 
 /// The document.

@@ -145,12 +145,40 @@ pub(super) const REVIEWS: Series = counter(
      `failed` for no answer",
 );
 
+pub(super) const POD_READS: Series = counter(
+    "pod_reads",
+    &["outcome"],
+    "Pods read from the API server, one for each launch and more while a restart does not show: `found`, `missing`, or \
+     `failed` for no answer",
+);
+pub(super) const BINDING_REFUSALS: Series = counter(
+    "binding_refusals",
+    &["reason"],
+    "Resolves refused by what their pod shows, see docs/least-read.md: `no_container`, `no_name`, `not_carried`, `gone`, \
+     `ended`, `replayed`; `restart_unseen`, `unreadable` and `no_records` are worth another try",
+);
+pub(super) const BINDING_UNRECORDED: Series = counter(
+    "binding_unrecorded",
+    &[],
+    "Values handed out for a start of a container that is older than the records: one of it may have been lost",
+);
+pub(super) const BINDING_LEGACY: Series = counter(
+    "binding_legacy",
+    &[],
+    "Values handed out in pods whose launchers were not told their container's name: older than this version, or not \
+     injected by the webhook",
+);
+pub(super) const BINDING_RECORDS: Series =
+    gauge("binding_records", &[], "Starts of containers on record as having been given their values");
+pub(super) const BINDING_RECORDS_DROPPED: Series =
+    counter("binding_records_dropped", &[], "Records that made room for newer ones before their time");
+
 pub(super) const SECRETS: Series = gauge("secrets", &[], "AzureKeyVaultSecrets that hold");
 pub(super) const MANIFEST_PROBLEMS: Series = gauge("manifest_problems", &[], "Manifests that do not hold");
 pub(super) const VAULTS_OPEN: Series = gauge("vaults_open", &[], "Vaults that are read");
 
 /// Every series, in the order of the document.
-pub const ALL: [&Series; 44] = [
+pub const ALL: [&Series; 50] = [
     &REQUESTS,
     &REQUEST_DURATION,
     &CACHE_HITS,
@@ -192,6 +220,12 @@ pub const ALL: [&Series; 44] = [
     &WATCH_FAILURES,
     &SNAPSHOTS,
     &REVIEWS,
+    &POD_READS,
+    &BINDING_REFUSALS,
+    &BINDING_UNRECORDED,
+    &BINDING_LEGACY,
+    &BINDING_RECORDS,
+    &BINDING_RECORDS_DROPPED,
     &SECRETS,
     &MANIFEST_PROBLEMS,
     &VAULTS_OPEN,

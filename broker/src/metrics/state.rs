@@ -20,7 +20,7 @@ use prometheus_client::{
 
 use super::series::{self, Kind, Series};
 use crate::{
-    cache::ObjectCache, cluster::reviews::Reviews, peers::Peers, policy::Current, readers::Readers,
+    cache::ObjectCache, cluster::reviews::Reviews, peers::Peers, policy::Current, readers::Readers, setup::BoundPods,
     source::kubernetes::health::Health, vault::azure::AzureVaults,
 };
 
@@ -44,6 +44,8 @@ pub struct State {
     pub watches: Option<Arc<Health>>,
     /// What asks the API server for reviews, by whom it is for.
     pub reviews: Vec<(&'static str, Arc<Reviews>)>,
+    /// What binds tokens to their pods, where something does.
+    pub bound_pods: Option<BoundPods>,
 }
 
 /// The values of one label set, and its sample.
@@ -69,6 +71,7 @@ impl Collector for State {
             self.tls(),
             cluster::watches(self.watches.as_deref()),
             cluster::reviews(&self.reviews),
+            cluster::bound_pods(self.bound_pods.as_ref()),
         ];
         for (series, samples) in parts.into_iter().flatten() {
             let kind = if series.kind == Kind::Counter { MetricType::Counter } else { MetricType::Gauge };

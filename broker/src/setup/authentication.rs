@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Room for a thousand pods that start together.
-const OF_PODS: Bounds = Bounds { rate: Rate { per_second: 500, burst: 1_000 }, at_a_time: 32 };
+pub(super) const OF_PODS: Bounds = Bounds { rate: Rate { per_second: 500, burst: 1_000 }, at_a_time: 32 };
 /// Operators are few, and must not take pods' room.
 const OF_OPERATORS: Bounds = Bounds { rate: Rate { per_second: 20, burst: 40 }, at_a_time: 4 };
 

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+use tonic::Status;
+
 use crate::stage::{LAUNCHER, Stage, bare, echo, run};
 
 #[test]
@@ -61,4 +63,23 @@ fn a_value_keeps_its_newlines_and_may_be_empty() {
     let mut launch = stage.launch(&["sh", "-c", r#"printf '%s|' "$A" "${B-unset}""#]);
     launch.env("A", "a@azurekeyvault").env("B", "b@azurekeyvault");
     run(&mut launch).printed("kwcanary\nsecond line\n||");
+}
+
+#[test]
+fn the_container_is_named_and_each_try_is_known_as_the_same_process_s() {
+    let stage = Stage::new(|call| match call.number {
+        1 => Err(Status::unavailable("come again")),
+        _ => echo(call),
+    });
+    for container in ["app", "sidecar"] {
+        let mut launch = stage.launch(&["sh", "-c", "echo $A ${KEYWARD_CONTAINER-gone}"]);
+        launch.env("A", "a@azurekeyvault").env("KEYWARD_CONTAINER", container);
+        run(&mut launch).printed("kwcanary-a@azurekeyvault gone\n");
+    }
+    let calls = stage.broker.calls();
+    let containers: Vec<_> = calls.iter().map(|call| call.container.as_str()).collect();
+    assert_eq!(containers, ["app", "app", "sidecar"]);
+    assert_eq!(calls[0].nonce, calls[1].nonce);
+    assert_ne!(calls[1].nonce, calls[2].nonce);
+    assert!(calls.iter().all(|call| call.nonce.len() == 16));
 }

@@ -65,7 +65,7 @@ impl<'a> Apps<'a> {
     pub async fn rotate(&self, name: &str, value: &str) -> anyhow::Result<()> {
         self.shop.set(name, value)?;
         let reader = format!("reader-{}", self.shop.scene.next());
-        let (_, token) = self.shop.scene.pod(&self.shop.namespace, &reader).await?;
+        let (_, token) = self.shop.scene.pod_with(&self.shop.namespace, &reader, &[name]).await?;
         let callers = self.shop.stand.callers()?;
         let serves = async || Ok(callers.resolve(&token, &[name]).await?.are(&[value]));
         until_true("the broker serving the new value", POD_SOON, serves).await

@@ -73,7 +73,7 @@ impl Callers {
     /// A launcher: `Resolve` of whole objects with a pod's token.
     pub async fn resolve(&self, token: &str, names: &[&str]) -> Result<Values, Status> {
         let references = names.iter().map(|name| Reference { name: (*name).to_owned(), query: None }).collect();
-        let request = bearing(token, ResolveRequest { references })?;
+        let request = bearing(token, ResolveRequest { references, ..ResolveRequest::default() })?;
         Ok(Values(SecretsClient::new(self.nobody.clone()).resolve(request).await?.into_inner().values))
     }
 

@@ -8,8 +8,16 @@ use kube::{
 };
 use serde_json::json;
 
-/// Creates a pod that no scheduler takes. Nothing else about it is special.
-pub async fn create(client: &Client, namespace: &str, name: &str, service_account: &str) -> anyhow::Result<Pod> {
+/// Creates a pod that no scheduler takes, and that carries these references. Nothing else about it is special.
+pub async fn create(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    service_account: &str,
+    references: &[&str],
+) -> anyhow::Result<Pod> {
+    // A literal would be injected, or refused where nobody injects.
+    let carried = json!({"name": "KEYWARD_REFERENCES", "value": references.join(",")});
     let pod = serde_json::from_value(json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -17,7 +25,7 @@ pub async fn create(client: &Client, namespace: &str, name: &str, service_accoun
         "spec": {
             "serviceAccountName": service_account,
             "schedulingGates": [{"name": "keyward.dev/never"}],
-            "containers": [{"name": "app", "image": "registry.local:5000/pause:1"}],
+            "containers": [{"name": "app", "image": "registry.local:5000/pause:1", "env": [carried]}],
         },
     }))?;
     let created = Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &pod).await;

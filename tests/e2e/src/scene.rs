@@ -188,9 +188,14 @@ impl Scene {
         Ok(())
     }
 
-    /// A pod of the default service account, and its token.
+    /// A pod of the default service account that carries `db`, and its token.
     pub async fn pod(&self, namespace: &str, name: &str) -> anyhow::Result<(Pod, String)> {
-        let pod = pods::create(self.client(), namespace, name, "default").await?;
+        self.pod_with(namespace, name, &["db"]).await
+    }
+
+    /// A pod of the default service account that carries these references, and its token.
+    pub async fn pod_with(&self, namespace: &str, name: &str, references: &[&str]) -> anyhow::Result<(Pod, String)> {
+        let pod = pods::create(self.client(), namespace, name, "default", references).await?;
         let token = tokens::of_pod(self.client(), &pod).await?;
         Ok((pod, token))
     }

@@ -176,6 +176,7 @@ fn foreign(env: &Value) -> Vec<&Value> {
         "KEYWARD_BROKER",
         "KEYWARD_BROKER_IP",
         "KEYWARD_RESTART_POLICY",
+        "KEYWARD_CONTAINER",
         "KEYWARD_REFERENCES",
         "KEYWARD_DEADLINE",
     ]);

@@ -39,6 +39,8 @@ impl Resource {
     pub const CORE_SECRETS: Self = Self::core("secrets", "Secret");
     /// `ConfigMap`s.
     pub const CONFIG_MAPS: Self = Self::core("configmaps", "ConfigMap");
+    /// Pods.
+    pub const PODS: Self = Self::core("pods", "Pod");
     /// Service accounts.
     pub const SERVICE_ACCOUNTS: Self = Self::core("serviceaccounts", "ServiceAccount");
     /// Leases.
@@ -66,12 +68,13 @@ impl Resource {
         namespaced: false,
     };
     /// Everything that is known here.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         SECRETS,
         VAULTS,
         Self::NAMESPACES,
         Self::CORE_SECRETS,
         Self::CONFIG_MAPS,
+        Self::PODS,
         Self::SERVICE_ACCOUNTS,
         Self::LEASES,
         Self::EVENTS,
@@ -145,7 +148,8 @@ mod tests {
             ("/api/v1/namespaces/shop/secrets/db", location(Resource::CORE_SECRETS, Some("shop"), Some("db"), false)),
             ("/apis/keyward.dev/v1alpha1/azurekeyvaults/acme/status", location(VAULTS, None, Some("acme"), true)),
             ("/api/v1/secrets/db", None),
-            ("/api/v1/pods", None),
+            ("/api/v1/namespaces/shop/pods/web-1", location(Resource::PODS, Some("shop"), Some("web-1"), false)),
+            ("/api/v1/services", None),
             ("/api/v1/namespaces/shop/secrets/db/scale", None),
             ("/version", None),
         ] {

@@ -107,7 +107,7 @@ impl Asker {
     async fn resolve(&self, client: &mut SecretsClient<Channel>) -> anyhow::Result<()> {
         let names = (0..self.payload.values).map(reference_name);
         let references = names.map(|name| Reference { name, query: None }).collect();
-        let mut request = Request::new(ResolveRequest { references });
+        let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
         request.metadata_mut().insert("authorization", self.authorization.clone());
         let values = client.resolve(request).await?.into_inner().values;
         let expected = self.payload;

@@ -40,7 +40,7 @@ impl Asker {
     /// One `Resolve` of whole objects, which are text.
     pub async fn ask(&self, names: &[&str]) -> Result<Vec<String>, Status> {
         let references = names.iter().map(|name| Reference { name: (*name).to_owned(), query: None }).collect();
-        let mut request = Request::new(ResolveRequest { references });
+        let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
         request.metadata_mut().insert("authorization", self.authorization.clone());
         let values = self.client.clone().resolve(request).await?.into_inner().values;
         Ok(values.into_iter().map(|value| String::from_utf8_lossy(&value).into_owned()).collect())

@@ -191,7 +191,7 @@ impl Asker {
     /// One `Resolve` of whole objects.
     pub async fn ask(&self, names: &[String]) -> Result<Response<Vec<Vec<u8>>>, Status> {
         let references = names.iter().map(|name| Reference { name: name.clone(), query: None }).collect();
-        let mut request = Request::new(ResolveRequest { references });
+        let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
         request.metadata_mut().insert("authorization", self.authorization.clone());
         Ok(self.client.clone().resolve(request).await?.map(|reply| reply.values))
     }

@@ -60,7 +60,8 @@ impl Pod {
 
     async fn resolve(&self, client: &mut SecretsClient<Channel>) -> anyhow::Result<()> {
         let references = (0..scene::SECRETS).map(|n| Reference { name: scene::reference(n), query: None });
-        let mut request = Request::new(ResolveRequest { references: references.collect() });
+        let mut request =
+            Request::new(ResolveRequest { references: references.collect(), ..ResolveRequest::default() });
         request.metadata_mut().insert("authorization", self.authorization.clone());
         let values = client.resolve(request).await?.into_inner().values;
         let expected = (0..scene::SECRETS).map(|n| scene::value(n).into_bytes());

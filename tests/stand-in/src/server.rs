@@ -24,6 +24,10 @@ pub struct Call {
     pub token: Option<String>,
     /// The references, as they would stand in an environment.
     pub references: Vec<String>,
+    /// The container that it says to be.
+    pub container: String,
+    /// What it drew.
+    pub nonce: Vec<u8>,
 }
 
 /// Why the server did not start.
@@ -114,13 +118,13 @@ impl Scripted {
     fn record(&self, request: Request<ResolveRequest>) -> Call {
         let bearer = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
         let token = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
-        let references = request.into_inner().references.into_iter();
-        let references = references.map(|reference| match reference.query {
+        let ResolveRequest { references, container, nonce } = request.into_inner();
+        let references = references.into_iter().map(|reference| match reference.query {
             Some(query) => format!("{}@azurekeyvault?{query}", reference.name),
             None => format!("{}@azurekeyvault", reference.name),
         });
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let call = Call { number: calls.len() + 1, token, references: references.collect() };
+        let call = Call { number: calls.len() + 1, token, references: references.collect(), container, nonce };
         calls.push(call.clone());
         call
     }

@@ -66,7 +66,7 @@ async fn too_many_references_and_too_large_a_message_are_refused_by_number() {
     assert_eq!(status.message(), "10000 references in one request; at most 1000 are answered");
 
     let huge = Reference { name: "a".repeat(1 << 20), query: None };
-    let mut request = Request::new(ResolveRequest { references: vec![huge] });
+    let mut request = Request::new(ResolveRequest { references: vec![huge], ..ResolveRequest::default() });
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     let status = SecretsClient::new(channel(&stand, None).await).resolve(request).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{}", status.message());

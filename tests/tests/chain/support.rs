@@ -99,7 +99,7 @@ pub(crate) async fn cache(stand: &Stand) -> CacheClient<Channel> {
 /// One raw `Resolve` of whole objects with this bearer token.
 pub(crate) async fn resolve(stand: &Stand, token: Option<&str>, names: &[&str]) -> Result<ResolveResponse, Status> {
     let references = names.iter().map(|name| Reference { name: (*name).to_owned(), query: None }).collect();
-    let mut request = Request::new(ResolveRequest { references });
+    let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
     if let Some(token) = token {
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     }

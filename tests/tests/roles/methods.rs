@@ -52,7 +52,8 @@ pub(crate) fn request(path: &str) -> Vec<u8> {
     let reference = || "db@azurekeyvault".to_owned();
     match path {
         "/keyward.v1.Secrets/Resolve" => {
-            ResolveRequest { references: vec![Reference { name: "db".into(), query: None }] }.encode_to_vec()
+            let references = vec![Reference { name: "db".into(), query: None }];
+            ResolveRequest { references, ..ResolveRequest::default() }.encode_to_vec()
         }
         "/keyward.v1.Sync/Describe" => {
             DescribeRequest { namespace: "shop".into(), name: "db".into(), ..DescribeRequest::default() }

@@ -31,7 +31,7 @@ impl World {
     /// A broker that has read nothing yet: the API server keeps its lists back.
     async fn start() -> Self {
         let api = ApiServer::start().await.unwrap();
-        for resource in Resource::ALL {
+        for resource in Resource::ALL.into_iter().filter(|resource| *resource != Resource::PODS) {
             api.hold(resource);
         }
         let config = tempfile::NamedTempFile::new().unwrap();
@@ -73,8 +73,12 @@ impl World {
         self.stand.broker.line("that all was read", heard).await.unwrap();
     }
 
-    /// A token of a pod of `shop`, which the API server accepts.
+    /// A token of a pod of `shop`, which the API server accepts. The pod carries every reference that is asked for here.
     fn pod(&self, name: &str) -> String {
+        let carried = json!([{"name": "KEYWARD_REFERENCES", "value": "db,env,no"}]);
+        let metadata = json!({"namespace": "shop", "name": name, "uid": format!("uid-{name}")});
+        let spec = json!({"containers": [{"name": "app", "env": carried}]});
+        self.api.put(Resource::PODS, json!({"metadata": metadata, "spec": spec}));
         let token =
             ProjectedToken { pod_uid: Some(format!("uid-{name}")), ..ProjectedToken::for_pod("shop", "web", name) };
         let token = self.stand.emulator.projected_token(&token).unwrap();

@@ -78,7 +78,7 @@ pub(crate) fn token(stand: &Stand, pod: &str) -> String {
 /// A `Resolve` of whole objects with a pod's token.
 pub(crate) fn resolve(token: &str, names: &[&str]) -> Request<ResolveRequest> {
     let references = names.iter().map(|name| Reference { name: (*name).to_owned(), query: None }).collect();
-    let mut request = Request::new(ResolveRequest { references });
+    let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
 }

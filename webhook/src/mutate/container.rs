@@ -9,7 +9,7 @@ use crate::{
     edits::{Edits, Path},
     expand::escape,
     image::ImageConfig,
-    names::{IDENTITY_PATH, IDENTITY_VOLUME, LAUNCHER, LAUNCHER_PATH, LAUNCHER_VOLUME, REFERENCES},
+    names::{CONTAINER, IDENTITY_PATH, IDENTITY_VOLUME, LAUNCHER, LAUNCHER_PATH, LAUNCHER_VOLUME, REFERENCES},
     scan::Scanned,
 };
 
@@ -81,6 +81,7 @@ fn variables(
     let fixed = [
         ("KEYWARD_BROKER", injection.broker.clone()),
         ("KEYWARD_RESTART_POLICY", policy.to_owned()),
+        (CONTAINER, scanned.container.name.clone()),
         (REFERENCES, names.join(",")),
     ];
     Ok(fixed.into_iter().chain(ip).chain(deadline).collect())

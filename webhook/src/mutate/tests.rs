@@ -99,6 +99,7 @@ fn a_pod_gets_volumes_copier_command_variables_and_mounts_and_nothing_else() {
     assert_eq!(variable(app, "KEYWARD_BROKER"), Some("https://keyward-broker.keyward.svc:8443"));
     assert_eq!(variable(app, "KEYWARD_BROKER_IP"), None);
     assert_eq!(variable(app, "KEYWARD_RESTART_POLICY"), Some("Always"));
+    assert_eq!(variable(app, "KEYWARD_CONTAINER"), Some("app"));
     assert_eq!(variable(app, "KEYWARD_REFERENCES"), Some("api,db?user"));
     assert_eq!(after["spec"]["containers"][1], before["spec"]["containers"][1]);
     assert_eq!(after["spec"]["fieldOfTomorrow"], json!({"kept": true}));
@@ -185,6 +186,7 @@ fn init_containers_and_sidecars_are_injected_and_the_copier_goes_before_them() {
     assert_eq!(init[1], json!({"name": "plain", "image": "x"}));
     let of = |container: &Value| {
         let mounts = container["volumeMounts"].as_array().unwrap();
+        assert_eq!(variable(container, "KEYWARD_CONTAINER"), container["name"].as_str());
         (variable(container, "KEYWARD_RESTART_POLICY").unwrap().to_owned(), mounts[0]["readOnly"].as_bool().unwrap())
     };
     assert_eq!(of(&init[2]), ("Never".to_owned(), false));
@@ -237,6 +239,23 @@ fn variables_of_ours_that_a_pod_brings_are_replaced_but_for_the_deadline() {
     assert_eq!(variable(container, "KEYWARD_BROKER"), Some("https://keyward-broker.keyward.svc:8443"));
     assert_eq!(variable(container, "KEYWARD_BROKER_IP"), Some("10.0.0.7"));
     assert_eq!(variable(container, "KEYWARD_DEADLINE"), Some("5s"));
+}
+
+#[test]
+fn a_container_is_called_what_it_is_called_whatever_its_pod_says() {
+    let named = |name: &str| json!({"name": "KEYWARD_CONTAINER", "value": name});
+    let elsewhere = json!({"name": "KEYWARD_CONTAINER", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}});
+    for brought in [vec![], vec![named("other")], vec![named("app"), named("other")], vec![elsewhere], vec![named("")]]
+    {
+        let env: Vec<_> = [json!({"name": "A", "value": "a@azurekeyvault"})].into_iter().chain(brought).collect();
+        let before = pod(&json!([{"name": "app", "image": "x", "command": ["/a"], "env": env}]));
+        let after = changed(&before);
+        let env = after["spec"]["containers"][0]["env"].as_array().unwrap();
+        // The kubelet takes the last of a name.
+        let last = env.iter().rfind(|variable| variable["name"] == "KEYWARD_CONTAINER").unwrap();
+        assert_eq!(*last, named("app"));
+        assert_eq!(changed(&after), after);
+    }
 }
 
 #[test]
@@ -347,7 +366,8 @@ fn whoever_creates_the_pod_is_told_what_will_not_work() {
     let (_, warnings) = mutated(&pod(&json!([container])), &facts, &injection()).unwrap();
     let expected = [
         "container app: api@azurekeyvault: AzureKeyVaultSecret shop/api does not exist; create it",
-        "container app: ConfigMap late lacks what is asked of it; injected in case it brings references",
+        "container app: ConfigMap late lacks what is asked of it; injected in case it brings references, \
+         which a broker that binds pods will refuse: create it before the pod",
         "container app: readinessProbe runs a command that sees the references and not the values",
     ];
     assert_eq!(warnings, expected);

@@ -26,11 +26,17 @@ impl Warnings {
             }
         }
         for variable in &scanned.hidden {
-            let warning = format!("container {name}: the name that {variable} refers to is known only at start");
+            let warning = format!(
+                "container {name}: the name that {variable} refers to is known only at start, and a broker that binds pods \
+                 will refuse it"
+            );
             self.others.push(warning);
         }
         for config_map in &scanned.missing {
-            self.others.push(format!("container {name}: ConfigMap {config_map} lacks what is asked of it; injected in case it brings references"));
+            self.others.push(format!(
+                "container {name}: ConfigMap {config_map} lacks what is asked of it; injected in case it brings references, \
+                 which a broker that binds pods will refuse: create it before the pod"
+            ));
         }
         if let Some(place) = executed(scanned.container).filter(|_| !scanned.references.is_empty()) {
             self.others

@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::{CacheService, page::clipped};
 use crate::{
+    binding::refusal::Refusal,
     explain::{self, Asker, Gate, State},
     grpc::errors,
 };
@@ -20,13 +21,29 @@ pub(super) async fn answer(service: &CacheService, request: ExplainRequest) -> R
         Some(Who::Token(token)) => Asker::Token(service.authenticator.authenticate(&token).await),
         None => return Err(errors::invalid("name a namespace or bring a token")),
     };
+    let carriers = carriers(service, &asker, &reference).await;
     let (mut gates, grant) = explain::by_manifests(&service.snapshot.load(), &asker, &reference);
     let last = match &grant {
         Some(grant) => explain::by_cache(grant, &reference, service.resolver.peek(grant).await.as_ref()),
         None => explain::cache_not_looked_at(),
     };
     gates.push(last);
+    if service.binding.is_some() {
+        gates.insert(1, explain::by_pod(carriers, &reference));
+    }
     Ok(ExplainResponse { gates: gates.iter().map(shown).collect() })
+}
+
+/// The containers of the asker's pod that carry the reference, where there is such a pod and it counts.
+async fn carriers(
+    service: &CacheService,
+    asker: &Asker,
+    reference: &Reference,
+) -> Option<Result<Vec<String>, Refusal>> {
+    match (&service.binding, asker) {
+        (Some(binding), Asker::Token(Ok(caller))) => Some(binding.carriers(caller, reference).await),
+        _ => None,
+    }
 }
 
 fn shown(gate: &Gate) -> v1::Gate {

@@ -54,6 +54,7 @@ fn service(manifests: &str) -> (CacheService, Arc<Poller>) {
     let snapshot = Arc::new(Current::new(testing::snapshot(manifests)));
     let poller = Arc::new(Poller::default());
     let service = CacheService {
+        binding: None,
         resolver: testing::resolver(&snapshot, &Memory::new(0)),
         cache: ObjectCache::new(1 << 20, TaskTracker::new(), Changes::default()),
         readers: testing::readers(&Memory::new(0)),

@@ -8,7 +8,7 @@ use keyward_types::Reference;
 use tonic::{Code, Status};
 
 use crate::{
-    audit::{AuditLog, Record},
+    audit::{AuditLog, PodVerdict, Record},
     authn::Caller,
     grpc::errors,
     resolve::{Outcome, ResolveError},
@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct Unanswered<'a> {
     /// Who asks, once that is known.
     pub(super) caller: Option<Caller>,
+    /// What its pod had to say, once it was asked.
+    pub(super) binding: Option<PodVerdict>,
     audit: &'a AuditLog,
     peer: Option<SocketAddr>,
     references: &'a [v1::Reference],
@@ -26,7 +28,7 @@ pub(super) struct Unanswered<'a> {
 
 impl<'a> Unanswered<'a> {
     pub(super) fn new(audit: &'a AuditLog, peer: Option<SocketAddr>, references: &'a [v1::Reference]) -> Self {
-        Self { caller: None, audit, peer, references, answered: false }
+        Self { caller: None, binding: None, audit, peer, references, answered: false }
     }
 
     /// Writes the line of a request that is refused as a whole.
@@ -53,7 +55,8 @@ impl<'a> Unanswered<'a> {
     }
 
     fn write(&self, code: Code, error: Option<&str>, outcomes: &[Outcome]) -> std::io::Result<()> {
-        self.audit.write(&Record { caller: self.caller.as_ref(), peer: self.peer, code, error, outcomes })
+        let (caller, binding) = (self.caller.as_ref(), self.binding.as_ref());
+        self.audit.write(&Record { caller, binding, peer: self.peer, code, error, outcomes })
     }
 
     /// What was asked, as far as it can be said.

@@ -9,6 +9,7 @@ KEYWARD_REPLICAS: {{ max 1 (int $broker.replicas) | quote }}
 KEYWARD_PEERS: kubernetes:keyward-broker-peers
 KEYWARD_PEER_NAME: keyward-broker.{{ .Release.Namespace }}.svc
 KEYWARD_ACCESS_DEFAULT: {{ $broker.accessDefault }}
+KEYWARD_POD_BINDING: {{ ternary "on" "off" .Values.access.podBinding | quote }}
 KEYWARD_POLL_INTERVAL: {{ $broker.pollInterval | quote }}
 KEYWARD_MAX_STALE: {{ $broker.maxStale | quote }}
 KEYWARD_VAULT_BUDGET: {{ int64 $broker.vaultBudget | quote }}

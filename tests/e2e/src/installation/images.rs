@@ -40,7 +40,7 @@ fn directory() -> PathBuf {
 }
 
 /// The tag that the chart takes where nobody gives another.
-fn version_of_chart() -> anyhow::Result<String> {
+pub(super) fn version_of_chart() -> anyhow::Result<String> {
     let chart: serde_json::Value =
         serde_saphyr::from_str(&fs::read_to_string(repository().join("charts/keyward/Chart.yaml"))?)?;
     Ok(chart["appVersion"].as_str().context("a chart without appVersion")?.to_owned())

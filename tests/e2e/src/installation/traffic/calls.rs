@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who calls in a pod's name.
 pub(super) struct Caller {
-    /// Where the kubelet keeps the volume that the webhook added: token and authority, which change.
+    /// Where the kubelet keeps the volume with token and authority, which change.
     identity: PathBuf,
     began: Instant,
 }
@@ -62,7 +62,7 @@ impl Caller {
         let endpoint = Endpoint::from_static(BROKER).connect_timeout(DEADLINE).timeout(DEADLINE).tls_config(tls);
         let channel = endpoint.map_err(|error| causes(&error))?.connect().await.map_err(|error| causes(&error))?;
         let references = vec![Reference { name: NAME.to_owned(), query: None }];
-        let mut request = Request::new(ResolveRequest { references });
+        let mut request = Request::new(ResolveRequest { references, ..ResolveRequest::default() });
         let token = format!("Bearer {}", file("token")?.trim()).parse().map_err(|_| "no token for a header")?;
         request.metadata_mut().insert("authorization", token);
         let answer = SecretsClient::new(channel).resolve(request).await;

@@ -1,4 +1,7 @@
 //! A pod in which the launcher starts a program again and again, and counts how often that did not work.
+//!
+//! It is put together by hand, and its launcher is not told its container's name: one that was is given its values once for
+//! each start of its container. So the pod is admitted as a whole, for the hour in which a launcher may be at it.
 
 use std::time::Duration;
 
@@ -10,16 +13,19 @@ use kube::{
 use serde_json::json;
 
 use super::{NAME, NAMESPACE, VALUE, pods, seen::Count};
-use crate::{images::MUSL, report::Report};
+use crate::{
+    images::{MUSL, REGISTRY},
+    installation::images::version_of_chart,
+    report::Report,
+};
 
 /// Its name.
 const POD: &str = "launches";
 
-/// What it does. The container's first start is the launcher's own; the variables that it then took away are given to the
-/// later ones again.
+/// What it does.
 const SCRIPT: &str = r#"
 while true; do
-  if said=$(DB=db@azurekeyvault KEYWARD_BROKER=https://keyward-broker.keyward.svc:8443 KEYWARD_DEADLINE=30s \
+  if said=$(unset REFERENCE; DB=db@azurekeyvault KEYWARD_BROKER=https://keyward-broker.keyward.svc:8443 KEYWARD_DEADLINE=30s \
     /azure-keyvault/keyward-launcher exec -- /keyward-probe report 2>/tmp/why); then
     echo "$said"
   else
@@ -30,17 +36,30 @@ done"#;
 
 /// Creates it, unless it is there.
 pub(super) async fn start(client: &Client) -> anyhow::Result<()> {
+    let launcher = format!("{REGISTRY}/keyward-launcher:{}", version_of_chart()?);
+    let token = json!({"audience": "keyward-broker", "expirationSeconds": 3600, "path": "token"});
+    let authority = json!({"name": "keyward-ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]});
+    let identity = json!({"sources": [{"serviceAccountToken": token}, {"configMap": authority}]});
     let pod = serde_json::from_value(json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": POD, "namespace": NAMESPACE},
+        "metadata": {"name": POD, "namespace": NAMESPACE, "labels": {"keyward.dev/inject": "disabled"}},
         "spec": {
             "terminationGracePeriodSeconds": 1,
+            "initContainers": [{
+                "name": "copier", "image": launcher, "args": ["install", "/azure-keyvault"],
+                "volumeMounts": [{"name": "launcher", "mountPath": "/azure-keyvault"}],
+            }],
             "containers": [{
                 "name": "app",
                 "image": MUSL,
                 "command": ["sh", "-c", SCRIPT],
-                "env": [{"name": "DB", "value": format!("{NAME}@azurekeyvault")}],
+                "env": [{"name": "REFERENCE", "value": format!("{NAME}@azurekeyvault")}],
+                "volumeMounts": [
+                    {"name": "launcher", "mountPath": "/azure-keyvault", "readOnly": true},
+                    {"name": "keyward-identity", "mountPath": "/var/run/secrets/keyward.dev", "readOnly": true},
+                ],
             }],
+            "volumes": [{"name": "launcher", "emptyDir": {}}, {"name": "keyward-identity", "projected": identity}],
         },
     }))?;
     if pods(client).get_opt(POD).await?.is_none() {

@@ -72,7 +72,7 @@ impl Shop {
         let namespace = scene.namespace("shop", &["acme"]).await?;
         scene.apply(&akvs(&namespace, "db", "acme", "outages-db", "")).await?;
         let broker = stand.broker().await?;
-        let (_, known) = scene.pod(&namespace, "known").await?;
+        let (_, known) = scene.pod_with(&namespace, "known", &["db", "later"]).await?;
         let (_, unknown) = scene.pod(&namespace, "unknown").await?;
         broker.resolve_soon(&known, &["db"]).await?;
         Ok(Self { namespace, broker, known, unknown })

@@ -30,11 +30,13 @@ async fn a_pod_of_one_namespace_gets_nothing_that_another_declares(scene: &Scene
     let (shop, bank) = (scene.namespace("shop", &[QUIET]).await?, scene.namespace("bank", &[QUIET]).await?);
     scene.apply(&akvs(&bank, "ledger", QUIET, "policy-other", "")).await?;
     let broker = stand.broker().await?;
-    let (_, teller) = scene.pod(&bank, "teller").await?;
-    let (_, thief) = scene.pod(&shop, "thief").await?;
+    let (_, teller) = scene.pod_with(&bank, "teller", &["ledger"]).await?;
+    // Whoever may create pods may have them carry anything: it is still their own namespace's.
+    let theirs = format!("{bank}.ledger");
+    let (_, thief) = scene.pod_with(&shop, "thief", &["ledger", &theirs]).await?;
     ensure!(broker.resolve_soon(&teller, &["ledger"]).await?.are(&["kwcanary-other"]), "the bank reads its own");
     let calls = stand.vault_calls(QUIET, "policy-other");
-    for name in ["ledger".to_owned(), format!("{bank}.ledger")] {
+    for name in ["ledger".to_owned(), theirs] {
         refused(&name, Code::NotFound, broker.resolve(&thief, &[&name]).await)?;
     }
     let path = format!("{bank}/ledger");
@@ -61,7 +63,7 @@ async fn is_closed(scene: &Scene, vault: &str, labels: &[&str]) -> anyhow::Resul
     let secret = scene.apply_one(&akvs(&namespace, "closed", vault, "policy-closed", output)).await?;
     let broker = stand.broker().await?;
     broker.until_checked(&namespace, "closed", Verdict::Forbidden).await?;
-    let (_, token) = scene.pod(&namespace, "checkout").await?;
+    let (_, token) = scene.pod_with(&namespace, "checkout", &["closed"]).await?;
     refused(vault, Code::PermissionDenied, broker.resolve(&token, &["closed"]).await)?;
     let request = FetchRequest {
         namespace,

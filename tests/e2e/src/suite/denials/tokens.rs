@@ -95,7 +95,7 @@ async fn deleted_service_account(scene: &Scene) -> anyhow::Result<()> {
     let (namespace, broker, ..) = shop(scene, "tokens-account").await?;
     let text = format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: till, namespace: {namespace}}}");
     scene.apply(&text).await?;
-    let pod = pods::create(scene.client(), &namespace, "till", "till").await?;
+    let pod = pods::create(scene.client(), &namespace, "till", "till", &["db"]).await?;
     let token = tokens::of_pod(scene.client(), &pod).await?;
     ensure!(broker.resolve(&token, &["db"]).await.is_ok(), "the token is good");
     let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), &namespace);

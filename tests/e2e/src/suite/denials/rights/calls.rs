@@ -105,6 +105,7 @@ pub(super) fn within_brokers_work() -> Vec<Call> {
         get("/api/v1/namespaces", ""),
         post(TOKEN_REVIEWS, "", token_review()),
         post(ACCESS_REVIEWS, "", access_review()),
+        get(PODS, "/web"),
     ]
 }
 
@@ -124,6 +125,7 @@ pub(super) fn beyond_brokers_work() -> Vec<Call> {
         post(EVENTS, "", named("new")),
         patch(AKVS, "/db/status", json!({"status": {}})),
         get(PODS, ""),
+        delete(PODS, "/web"),
         get(DEPLOYMENTS, "/web"),
         patch(DEPLOYMENTS, "/web", labelled()),
         post(LEASES, "", named("new")),
