@@ -15,6 +15,7 @@
 //! | `refusals` | answers that there is nothing to be had, remembered for a moment |
 //! | `others` | the other replicas, as the cache sees them |
 //! | `totals` | what was counted |
+//! | `sync` | what `flights` and `transitions` are built on |
 //!
 //! **Never an older value after a newer one.** Reads of one key never overlap: whoever wants one while one is under way
 //! shares it, or, where it must begin later, waits for its end. So the times at which they began say what the vault said
@@ -28,6 +29,7 @@ mod landing;
 mod others;
 mod read;
 mod refusals;
+mod sync;
 mod totals;
 mod transitions;
 
@@ -40,20 +42,20 @@ use std::{
 use moka::{future::Cache, notification::RemovalCause};
 use tokio::{
     sync::Mutex,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
 
 pub use batch::{Batch, Found, HELD_AT_MOST, Held, PREPARED_WITHIN};
 pub use entry::{Entry, Freshness, Kept, Served};
-use flights::{Flights, Outcome, Passengers};
-use landing::Lands;
+use flights::{Flights, Passengers, Stranded};
+use landing::{Lands, Outcome};
 pub use others::{Alone, Keeper, News, Others};
 pub(crate) use read::cost;
 use refusals::Refusals;
 use totals::Counters;
 pub use totals::Totals;
-use transitions::{Moment, Transitions};
+use transitions::Transitions;
 
 use crate::{
     budget::Class,
@@ -64,10 +66,6 @@ use crate::{
     render::RenderError,
     vault::ReadError,
 };
-
-/// How often a look at several keys is repeated because a swap began meanwhile. Looks take microseconds and swaps are
-/// seconds apart.
-const LOOKS: usize = 32;
 
 /// How long whoever looks waits for swaps, of which each ends within [`HELD_AT_MOST`].
 const SETTLES_WITHIN: Duration = Duration::from_secs(3);
@@ -125,7 +123,7 @@ pub enum Checked {
 pub struct ObjectCache {
     entries: Cache<CacheKey, Arc<Entry>>,
     refusals: Refusals,
-    flights: Flights,
+    flights: Flights<CacheKey, Outcome>,
     transitions: Transitions<CacheKey>,
     /// One thing after another becomes of the cache.
     landing: Arc<Mutex<()>>,
@@ -179,7 +177,7 @@ impl ObjectCache {
             return Err(error);
         }
         self.counters.misses.fetch_add(1, Ordering::Relaxed);
-        let outcome = self.flights.join(key, |waiting| self.flight(key, vault, waiting)).await;
+        let outcome = self.flights.join(key, |waiting| self.flight(key, vault, waiting)).await?;
         let entry = outcome.answer?;
         if !outcome.landed {
             // A poll's read was under way, and nothing that could be served was held: as cold as any.
@@ -206,31 +204,24 @@ impl ObjectCache {
 
     /// The same, without counting.
     pub async fn peeks(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
-        let until = Instant::now() + SETTLES_WITHIN;
-        let mut held = Vec::with_capacity(wanted.len());
-        for _ in 0..LOOKS {
-            let moment = self.settled(wanted.iter().map(|(key, _)| key), until).await.ok_or(LoadError::Unsettled)?;
-            held.clear();
+        let look = self.transitions.steady(wanted.iter().map(|(key, _)| key), || async move {
+            let mut held = Vec::with_capacity(wanted.len());
             for (key, vault) in wanted {
                 held.push(self.look(key, vault).await);
             }
-            if wanted.len() <= 1 || !self.transitions.moved_since(moment) {
-                return Ok(held);
-            }
-        }
-        Err(LoadError::Unsettled)
+            held
+        });
+        timeout(SETTLES_WITHIN, look).await.ok().flatten().ok_or(LoadError::Unsettled)
     }
 
     /// The object as it would be served from memory, without counting. Asks no vault.
     pub async fn peek(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
-        // Alone it is right before a swap and after it. Only another replica may hold it back, and its word is waited for.
-        self.settled(std::iter::once(key), Instant::now() + SETTLES_WITHIN).await;
-        self.look(key, vault).await
-    }
-
-    /// A moment at which none of `keys` is being swapped, if there is one in time.
-    async fn settled<'a>(&self, keys: impl Iterator<Item = &'a CacheKey> + Clone, until: Instant) -> Option<Moment> {
-        timeout_at(until, self.transitions.settled(keys)).await.ok()
+        let look = self.transitions.steady(std::iter::once(key), || self.look(key, vault));
+        match timeout(SETTLES_WITHIN, look).await {
+            Ok(Some(held)) => held,
+            // One object is right before a swap and after it.
+            Ok(None) | Err(_) => self.look(key, vault).await,
+        }
     }
 
     async fn look(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
@@ -251,7 +242,7 @@ impl ObjectCache {
     /// Reads the object again, beginning now, and says whether anything is to change by it, which nobody sees before it is
     /// [swapped](Self::swap) in. An error means that the vault gave no answer: what was known still holds.
     pub async fn check(&self, key: &Arc<CacheKey>, vault: &Arc<OpenVault>, class: Class) -> Result<Checked, LoadError> {
-        let outcome = self.flights.begin(key, |waiting| self.checking_flight(key, vault, class, waiting)).await;
+        let outcome = self.flights.begin(key, |waiting| self.checking_flight(key, vault, class, waiting)).await?;
         match outcome.answer {
             Ok(_) if outcome.landed => Ok(Checked::Same),
             Ok(entry) => Ok(Checked::Changed(Found::Entry(entry))),
@@ -325,20 +316,20 @@ impl ObjectCache {
         &self,
         key: &CacheKey,
         vault: &Arc<OpenVault>,
-        waiting: Passengers,
-    ) -> impl Future<Output = Outcome> + Send + 'static {
+        waiting: Passengers<Outcome>,
+    ) -> impl Future<Output = Option<Outcome>> + Send + 'static {
         let (cache, key, vault) = (self.clone(), Arc::new(key.clone()), Arc::clone(vault));
         async move {
             let asked = Instant::now();
             let elsewhere = tokio::select! {
                 answer = cache.others.read(&key, Class::PodStart) => answer,
-                () = waiting.gone() => return Outcome::none(LoadError::Interrupted),
+                () = waiting.gone() => return None,
             };
             if let Some(answer) = elsewhere {
-                return cache.settle_told(&key, (asked, answer)).await;
+                return Some(cache.settle_told(&key, (asked, answer)).await);
             }
-            let answer = read::read(&vault, &key.object, Class::PodStart, &waiting).await;
-            cache.settle_read(&key, answer, &vault.settings(), Lands::AtOnce).await
+            let answer = read::read(&vault, &key.object, Class::PodStart, &waiting).await?;
+            Some(cache.settle_read(&key, answer, &vault.settings(), Lands::AtOnce).await)
         }
     }
 
@@ -348,12 +339,21 @@ impl ObjectCache {
         key: &Arc<CacheKey>,
         vault: &Arc<OpenVault>,
         class: Class,
-        waiting: Passengers,
-    ) -> impl Future<Output = Outcome> + Send + 'static {
+        waiting: Passengers<Outcome>,
+    ) -> impl Future<Output = Option<Outcome>> + Send + 'static {
         let (cache, key, vault) = (self.clone(), Arc::clone(key), Arc::clone(vault));
         async move {
-            let answer = read::read(&vault, &key.object, class, &waiting).await;
-            cache.settle_read(&key, answer, &vault.settings(), Lands::WithItsBatch).await
+            let answer = read::read(&vault, &key.object, class, &waiting).await?;
+            Some(cache.settle_read(&key, answer, &vault.settings(), Lands::WithItsBatch).await)
+        }
+    }
+}
+
+impl From<Stranded> for LoadError {
+    fn from(stranded: Stranded) -> Self {
+        match stranded {
+            Stranded::Full => Self::Busy,
+            Stranded::GivenUp | Stranded::Stopped => Self::Interrupted,
         }
     }
 }

@@ -48,6 +48,8 @@ pub mod figures;
 pub mod grpc;
 pub mod manifests;
 pub mod metrics;
+#[cfg(test)]
+mod model;
 pub mod object;
 pub mod opener;
 pub mod operator;

@@ -3,49 +3,43 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    hash::Hash,
+    sync::{Arc, PoisonError},
 };
 
-use tokio::{sync::watch, time::Instant};
-use tokio_util::task::TaskTracker;
+use tokio::sync::watch;
 
-use super::{CacheKey, Entry, LoadError};
-
-/// What a read came to.
-#[derive(Clone)]
-pub(super) struct Outcome {
-    /// When its request began: later than whoever wants it came, where it waited for the budget.
-    pub(super) began: Instant,
-    /// What it brought.
-    pub(super) answer: Result<Arc<Entry>, LoadError>,
-    /// Whether that is kept already. What a poll brings is kept with all else that it finds.
-    pub(super) landed: bool,
-}
-
-impl Outcome {
-    /// No request was made.
-    pub(super) fn none(error: LoadError) -> Self {
-        Self { began: Instant::now(), answer: Err(error), landed: false }
-    }
-}
-
-type Landing = watch::Sender<Option<Outcome>>;
-type Landed = watch::Receiver<Option<Outcome>>;
+use super::sync::{Mutex, MutexGuard, TaskTracker};
 
 /// Reads under way or waiting for their vault's budget, at once. Beyond it callers are told to come again.
 const MAX_FLIGHTS: usize = 10_000;
 
-/// The reads under way. Cloning shares it.
-#[derive(Clone)]
-pub(super) struct Flights {
-    aloft: Arc<Mutex<HashMap<CacheKey, Arc<Landing>>>>,
+/// The reads under way: each of a `K`, bringing a `T`. Cloning shares them.
+pub(super) struct Flights<K: Eq + Hash, T> {
+    aloft: Aloft<K, T>,
     tasks: TaskTracker,
 }
 
-/// Those who wait for a read.
-pub(super) struct Passengers(Arc<Landing>);
+type Aloft<K, T> = Arc<Mutex<HashMap<K, Arc<Landing<T>>>>>;
+type Landing<T> = watch::Sender<Option<Outcome<T>>>;
+type Landed<T> = watch::Receiver<Option<Outcome<T>>>;
+type Outcome<T> = Result<T, Stranded>;
 
-impl Passengers {
+/// Why a read brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stranded {
+    /// Too many are under way.
+    Full,
+    /// It was given up: nobody waited for it any more.
+    GivenUp,
+    /// The broker is stopping, or the reading task failed.
+    Stopped,
+}
+
+/// Those who wait for a read.
+pub(super) struct Passengers<T>(Arc<Landing<T>>);
+
+impl<T> Passengers<T> {
     /// Returns once nobody waits any more.
     pub(super) async fn gone(&self) {
         self.0.closed().await;
@@ -53,48 +47,49 @@ impl Passengers {
 }
 
 /// Takes the key off the board when its task ends, in whichever way.
-struct Board {
-    aloft: Arc<Mutex<HashMap<CacheKey, Arc<Landing>>>>,
-    key: CacheKey,
+struct Board<K: Eq + Hash, T> {
+    aloft: Aloft<K, T>,
+    key: K,
 }
 
-impl Flights {
+impl<K: Eq + Hash, T> Clone for Flights<K, T> {
+    fn clone(&self) -> Self {
+        Self { aloft: Arc::clone(&self.aloft), tasks: self.tasks.clone() }
+    }
+}
+
+impl<K, T> Flights<K, T>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+{
     /// Reads run on `tasks`.
     pub(super) fn new(tasks: TaskTracker) -> Self {
         Self { aloft: Arc::default(), tasks }
     }
 
-    /// The outcome of the read that is under way, or of `read`.
-    pub(super) async fn join<F>(&self, key: &CacheKey, read: impl FnOnce(Passengers) -> F) -> Outcome
+    /// The outcome of the read that is under way, or of `read`. A read ends with `None` where it was given up.
+    pub(super) async fn join<F>(&self, key: &K, read: impl FnOnce(Passengers<T>) -> F) -> Outcome<T>
     where
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Option<T>> + Send + 'static,
     {
         let mut read = Some(read);
-        for last in [false, true] {
-            let (own, landed) = match self.board(key, &mut read) {
-                Ok(boarded) => boarded,
-                Err(error) => return Outcome::none(error),
-            };
-            let outcome = outcome(landed).await;
-            // Else it was given up for want of callers at the moment at which this one came.
-            if own || last || !matches!(outcome.answer, Err(LoadError::Interrupted)) {
-                return outcome;
-            }
+        let (own, landed) = self.board(key, &mut read)?;
+        match outcome(landed).await {
+            // For want of callers, at the moment at which this one came.
+            Err(Stranded::GivenUp) if !own => outcome(self.board(key, &mut read)?.1).await,
+            ended => ended,
         }
-        Outcome::none(LoadError::Interrupted)
     }
 
     /// The outcome of `read`, which begins once the one that is under way has ended.
-    pub(super) async fn begin<F>(&self, key: &CacheKey, read: impl FnOnce(Passengers) -> F) -> Outcome
+    pub(super) async fn begin<F>(&self, key: &K, read: impl FnOnce(Passengers<T>) -> F) -> Outcome<T>
     where
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Option<T>> + Send + 'static,
     {
         let mut read = Some(read);
         loop {
-            let (own, landed) = match self.board(key, &mut read) {
-                Ok(boarded) => boarded,
-                Err(error) => return Outcome::none(error),
-            };
+            let (own, landed) = self.board(key, &mut read)?;
             let outcome = outcome(landed).await;
             if own {
                 return outcome;
@@ -103,33 +98,33 @@ impl Flights {
     }
 
     /// A place in the read that is under way, or else in `read`, which is taken then; and whether it is that.
-    fn board<F, R>(&self, key: &CacheKey, read: &mut Option<R>) -> Result<(bool, Landed), LoadError>
+    fn board<F, R>(&self, key: &K, read: &mut Option<R>) -> Result<(bool, Landed<T>), Stranded>
     where
-        F: Future<Output = Outcome> + Send + 'static,
-        R: FnOnce(Passengers) -> F,
+        F: Future<Output = Option<T>> + Send + 'static,
+        R: FnOnce(Passengers<T>) -> F,
     {
-        let mut aloft = self.aloft();
+        let mut aloft = lock(&self.aloft);
         if let Some(landing) = aloft.get(key) {
             return Ok((false, landing.subscribe()));
         }
-        let read = read.take().ok_or(LoadError::Interrupted)?;
+        let read = read.take().ok_or(Stranded::Stopped)?;
         Ok((true, self.start(&mut aloft, key, read)?))
     }
 
     fn start<F>(
         &self,
-        aloft: &mut HashMap<CacheKey, Arc<Landing>>,
-        key: &CacheKey,
-        read: impl FnOnce(Passengers) -> F,
-    ) -> Result<Landed, LoadError>
+        aloft: &mut HashMap<K, Arc<Landing<T>>>,
+        key: &K,
+        read: impl FnOnce(Passengers<T>) -> F,
+    ) -> Result<Landed<T>, Stranded>
     where
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Option<T>> + Send + 'static,
     {
         if self.tasks.is_closed() {
-            return Err(LoadError::Interrupted);
+            return Err(Stranded::Stopped);
         }
         if aloft.len() >= MAX_FLIGHTS {
-            return Err(LoadError::Busy);
+            return Err(Stranded::Full);
         }
         let (landing, landed) = watch::channel(None);
         let landing = Arc::new(landing);
@@ -137,27 +132,27 @@ impl Flights {
         let board = Board { aloft: Arc::clone(&self.aloft), key: key.clone() };
         let read = read(Passengers(Arc::clone(&landing)));
         self.tasks.spawn(async move {
-            let outcome = read.await;
+            let outcome = read.await.ok_or(Stranded::GivenUp);
             // First off the board, then told: whoever hears of the end may begin the next one.
             drop(board);
             landing.send_replace(Some(outcome));
         });
         Ok(landed)
     }
-
-    fn aloft(&self) -> MutexGuard<'_, HashMap<CacheKey, Arc<Landing>>> {
-        self.aloft.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Drop for Board {
+impl<K: Eq + Hash, T> Drop for Board<K, T> {
     fn drop(&mut self) {
-        self.aloft.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        lock(&self.aloft).remove(&self.key);
     }
 }
 
-async fn outcome(mut landed: Landed) -> Outcome {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn outcome<T: Clone>(mut landed: Landed<T>) -> Outcome<T> {
     // Without a sender the task has failed, or was dropped with the runtime.
-    let landed = landed.wait_for(Option::is_some).await.ok().and_then(|landed| landed.clone());
-    landed.unwrap_or_else(|| Outcome::none(LoadError::Interrupted))
+    let landed = landed.wait_for(Option::is_some).await.map_err(|_| Stranded::Stopped)?;
+    landed.clone().unwrap_or(Err(Stranded::Stopped))
 }

@@ -8,8 +8,19 @@ use std::sync::{Arc, atomic::Ordering};
 
 use tokio::{sync::MutexGuard, time::Instant};
 
-use super::{CacheKey, Entry, Freshness, LoadError, News, ObjectCache, flights::Outcome, is_refusal};
+use super::{CacheKey, Entry, Freshness, LoadError, News, ObjectCache, is_refusal, read::Answer};
 use crate::{changes::Change, policy::VaultEntry};
+
+/// What a read came to.
+#[derive(Clone)]
+pub(super) struct Outcome {
+    /// When its request began: later than whoever wants it came, where it waited for the budget.
+    pub(super) began: Instant,
+    /// What it brought.
+    pub(super) answer: Result<Arc<Entry>, LoadError>,
+    /// Whether that is kept already. What a poll brings is kept with all else that it finds.
+    pub(super) landed: bool,
+}
 
 /// When what was read is to be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +36,7 @@ impl ObjectCache {
     pub(super) async fn settle_read(
         &self,
         key: &Arc<CacheKey>,
-        (began, answer): (Instant, Result<Entry, LoadError>),
+        (began, answer): Answer<Entry, LoadError>,
         vault: &VaultEntry,
         lands: Lands,
     ) -> Outcome {
@@ -92,14 +103,15 @@ impl ObjectCache {
         read: Instant,
         found: Option<&Arc<Entry>>,
     ) -> Option<News> {
-        let (held, refused) = (self.entries.get(&**key).await, self.refusals.read(key).await);
-        if held.as_ref().is_some_and(|held| held.read_at() > read) || refused.is_some_and(|refused| refused > read) {
+        let (held, refused_at) = (self.entries.get(&**key).await, self.refusals.refused_at(key).await);
+        if held.as_ref().map(|held| held.read_at()).max(refused_at) > Some(read) {
             return None;
         }
         match (held, found) {
             (None, None) => Some(News::Same),
             // Whoever was told that there is none, with an output or without, does not ask again by itself.
-            (None, Some(_)) => Some(if refused.is_some() { News::Changed } else { News::Landed }),
+            (None, Some(_)) if self.refusals.remembers(key) => Some(News::Changed),
+            (None, Some(_)) => Some(News::Landed),
             (Some(held), Some(found)) if held.same_as(found) => Some(News::Same),
             (Some(_), _) => Some(News::Changed),
         }
@@ -129,11 +141,7 @@ impl ObjectCache {
     }
 
     /// Another replica has answered, which remembers by itself what is refused.
-    pub(super) async fn settle_told(
-        &self,
-        key: &Arc<CacheKey>,
-        (began, answer): (Instant, Result<Entry, LoadError>),
-    ) -> Outcome {
+    pub(super) async fn settle_told(&self, key: &Arc<CacheKey>, (began, answer): Answer<Entry, LoadError>) -> Outcome {
         match answer {
             Ok(entry) => {
                 let entry = Arc::new(entry);

@@ -21,7 +21,7 @@ pub trait Others: Send + Sync {
     /// [`PREPARED_WITHIN`](super::PREPARED_WITHIN).
     async fn prepare(&self, batch: &Arc<Batch>);
 
-    /// It is swapped here; nobody sees it yet. Keys of it that were read anew since are told once more behind it.
+    /// It is swapped here; nobody sees it yet. Keys of it that were refused since are told as forgotten once more.
     fn commit(&self, batch: &Arc<Batch>);
 
     /// An entry that this replica read lands outside of a batch.

@@ -15,28 +15,27 @@ use crate::{
 /// What the vault answered, and when it was asked.
 pub(super) type Answer<T, E> = (Instant, Result<T, E>);
 
-/// Reads the object. A refusal of the identity counts once it is confirmed with a new token.
-pub(super) async fn read(
+/// Reads the object. A refusal of the identity counts once it is confirmed with a new token. `None` where nobody wants it any
+/// more.
+pub(super) async fn read<T>(
     vault: &OpenVault,
     object: &ObjectId,
     class: Class,
-    waiting: &Passengers,
-) -> Answer<Entry, LoadError> {
-    let given_up = || (Instant::now(), Err(LoadError::Interrupted));
-    let Some((mut began, mut answer)) = read_once(vault, object, class, waiting).await else { return given_up() };
+    waiting: &Passengers<T>,
+) -> Option<Answer<Entry, LoadError>> {
+    let (mut began, mut answer) = read_once(vault, object, class, waiting).await?;
     if let Err(ReadError::Forbidden(reason)) = &answer {
         if vault.renew().await {
-            let Some(again) = read_once(vault, object, class, waiting).await else { return given_up() };
-            (began, answer) = again;
+            (began, answer) = read_once(vault, object, class, waiting).await?;
         } else {
             let told = format!("the vault refuses the one in use ({reason}), and no new one is to be had");
             answer = Err(ReadError::NoToken(told));
         }
     }
-    match answer {
+    Some(match answer {
         Ok(raw) => (began, parsed(raw, began).await),
         Err(error) => (began, Err(error.into())),
-    }
+    })
 }
 
 async fn parsed(raw: RawObject, began: Instant) -> Result<Entry, LoadError> {
@@ -52,11 +51,11 @@ async fn parsed(raw: RawObject, began: Instant) -> Result<Entry, LoadError> {
 }
 
 /// One call, and when it began: after whatever wait for the budget. `None` where nobody wants it any more.
-async fn read_once(
+async fn read_once<T>(
     vault: &OpenVault,
     object: &ObjectId,
     class: Class,
-    waiting: &Passengers,
+    waiting: &Passengers<T>,
 ) -> Option<Answer<RawObject, ReadError>> {
     // A call that was sent is not taken back. One that still waits for the budget is, once nobody wants it.
     let permit = tokio::select! {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use moka::future::Cache;
 use tokio::time::Instant;
 
-use super::{CacheKey, LoadError};
+use super::{CacheKey, LoadError, is_refusal};
 use crate::vault::ReadError;
 
 /// Refusals remembered. Beyond it the vault is asked again.
@@ -45,8 +45,14 @@ impl Refusals {
 
     /// When the request began by which the vault refused the object, if that was its last word. What was asked for earlier
     /// may not land behind it.
-    pub(super) async fn read(&self, key: &CacheKey) -> Option<Instant> {
-        Some(self.0.get(key).await?.read)
+    pub(super) async fn refused_at(&self, key: &CacheKey) -> Option<Instant> {
+        let refusal = self.0.get(key).await?;
+        is_refusal(&refusal.error).then_some(refusal.read)
+    }
+
+    /// Whether somebody may have been told that there is nothing to be had.
+    pub(super) fn remembers(&self, key: &CacheKey) -> bool {
+        self.0.contains_key(key)
     }
 
     /// The object was read, or nobody asks for it any more.

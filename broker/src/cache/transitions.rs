@@ -7,13 +7,15 @@
 use std::{
     collections::HashSet,
     hash::Hash,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use tokio_util::sync::CancellationToken;
+
+use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+
+/// How often a look is repeated because a swap began meanwhile. Looks take microseconds and swaps are seconds apart.
+const LOOKS: usize = 32;
 
 /// One more has begun: the upper half counts, and wraps; the lower half says how many are under way.
 const BEGUN: u64 = (1 << 32) + 1;
@@ -39,7 +41,7 @@ pub(super) struct Transition<K> {
 
 /// Which swaps had begun when it was noted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment(u64);
+struct Moment(u64);
 
 impl<K> Clone for Transitions<K> {
     fn clone(&self) -> Self {
@@ -49,7 +51,7 @@ impl<K> Clone for Transitions<K> {
 
 impl<K> Default for Transitions<K> {
     fn default() -> Self {
-        Self(Arc::new(Inner { state: AtomicU64::new(0), under_way: Mutex::default() }))
+        Self(Arc::new(Inner { state: AtomicU64::new(0), under_way: Mutex::new(Vec::new()) }))
     }
 }
 
@@ -65,13 +67,33 @@ impl<K: Eq + Hash> Transitions<K> {
         Transition { all: Arc::clone(&self.0), swap }
     }
 
-    /// Returns at a moment at which none of `keys` is being swapped.
-    pub(super) async fn settled<'a>(&self, keys: impl Iterator<Item = &'a K> + Clone) -> Moment
+    /// What `look` sees of `keys` from one moment to another between which no swap begins: of every swap all or nothing.
+    /// `None` where there was no such time.
+    pub(super) async fn steady<'a, F: Future>(
+        &self,
+        keys: impl Iterator<Item = &'a K> + Clone,
+        mut look: impl FnMut() -> F,
+    ) -> Option<F::Output>
+    where
+        K: 'a,
+    {
+        for _ in 0..LOOKS {
+            let moment = self.settled(keys.clone()).await;
+            let seen = look().await;
+            if self.state() >> 32 == moment.0 >> 32 {
+                return Some(seen);
+            }
+        }
+        None
+    }
+
+    /// A moment at which none of `keys` is being swapped.
+    async fn settled<'a>(&self, keys: impl Iterator<Item = &'a K> + Clone) -> Moment
     where
         K: 'a,
     {
         loop {
-            let moment = Moment(self.0.state.load(Ordering::Acquire));
+            let moment = Moment(self.state());
             match self.of(moment, &keys) {
                 None => return moment,
                 Some(swap) => swap.over.cancelled().await,
@@ -79,9 +101,8 @@ impl<K: Eq + Hash> Transitions<K> {
         }
     }
 
-    /// Whether a swap has begun since: what was looked up since may be a part of it.
-    pub(super) fn moved_since(&self, moment: Moment) -> bool {
-        self.0.state.load(Ordering::Acquire) >> 32 != moment.0 >> 32
+    fn state(&self) -> u64 {
+        self.0.state.load(Ordering::Acquire)
     }
 
     /// A swap of one of `keys` that was under way at the moment, and is now.

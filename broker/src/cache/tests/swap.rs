@@ -177,6 +177,16 @@ async fn what_was_asked_for_earlier_does_not_land_behind_what_was_asked_for_late
     all.cache.swap(all.batch(vec![found])).await;
     assert_eq!(all.look(&["s2"]).await.unwrap(), [0], "no value behind a refusal");
 
+    // A poll has found a version; before its swap another look at it gets no answer, which says nothing.
+    all.value("s4").await.unwrap();
+    all.fake.set("s4");
+    let found = all.found("s4").await;
+    advance(Duration::from_millis(5)).await;
+    all.fake.break_object("s4", true);
+    assert!(all.check("s4").await.is_err());
+    all.cache.swap(all.batch(vec![found])).await;
+    assert_eq!(all.look(&["s4"]).await.unwrap(), [2]);
+
     // A poll was refused; before its swap the object is to be had again.
     all.value("s3").await.unwrap();
     all.fake.enable("s3", false);
