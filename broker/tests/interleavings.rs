@@ -3,6 +3,8 @@
 //!
 //! What waits inside of tokio's channels is not cut up any further; that they work is taken from their own tests.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers included")]
+
 #[path = "../src/cache/flights.rs"]
 mod flights;
 #[path = "../src/cache/transitions.rs"]
@@ -26,6 +28,7 @@ mod sync {
     #[derive(Clone, Default)]
     pub(crate) struct TaskTracker;
 
+    #[expect(clippy::unused_self, reason = "it stands for one that is asked")]
     impl TaskTracker {
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
             shuttle::future::spawn(task);
