@@ -18,6 +18,7 @@ use super::{
 use crate::{
     cache::{CacheKey, LoadError, ObjectCache},
     changes::Changes,
+    peers::board::Board,
     policy::{Current, testing},
     poll::{Poller, Refresh as _, Refresher, Settings},
     readers::Readers,
@@ -56,7 +57,8 @@ impl World {
         let cache = ObjectCache::new(max_bytes, TaskTracker::new(), Changes::default());
         // Seldom enough that only polls find anything.
         let settings = Settings { reread_after: Duration::from_secs(24 * 3_600), chance: || 0.5 };
-        let (poller, refresher) = Poller::new(cache.clone(), Arc::clone(&readers), Arc::clone(&current), settings);
+        let (poller, refresher) =
+            Poller::new(cache.clone(), Arc::clone(&readers), Arc::clone(&current), Board::alone(1).watch(), settings);
         let stop = CancellationToken::new();
         Self {
             vault,
