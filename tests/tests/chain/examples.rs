@@ -172,12 +172,20 @@ async fn the_admin_port_tells_life_readiness_and_counts() {
     }
     assert!(!metrics.contains("kwcanary"));
     let of_an_api_server = ["keyward_watch_healthy", "keyward_watch_failures", "keyward_snapshots", "keyward_reviews"];
+    let of_bound_pods = [
+        "keyward_pod_reads",
+        "keyward_binding_refusals",
+        "keyward_binding_unrecorded",
+        "keyward_binding_legacy",
+        "keyward_binding_records",
+        "keyward_binding_records_dropped",
+    ];
     let mut documented = documented();
-    for name in of_an_api_server {
+    for name in of_an_api_server.into_iter().chain(of_bound_pods).chain(["keyward_events"]) {
         assert!(documented.iter().any(|(documented, _)| documented == name), "{name}");
         documented.retain(|(documented, _)| documented != name);
     }
-    assert_eq!(exported(&metrics), documented, "docs/metrics.md and what is exported without an API server");
+    assert_eq!(exported(&metrics), documented, "docs/metrics.md and what is exported without an API server and Event Grid");
 }
 
 /// Name and type of every series in a scrape.
