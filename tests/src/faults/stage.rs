@@ -91,6 +91,8 @@ impl Stage {
         if api.is_some() {
             common.retain(|name, _| !name.starts_with("KEYWARD_JWKS"));
             common.insert("KEYWARD_SOURCE", "kubernetes".to_owned());
+            // Its pods are names alone.
+            common.insert("KEYWARD_POD_BINDING", "off".to_owned());
             common.insert("KUBECONFIG", files.path().join("kubeconfig").display().to_string());
         }
         common.extend(cards::broker_settings(count));
