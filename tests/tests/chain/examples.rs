@@ -185,7 +185,11 @@ async fn the_admin_port_tells_life_readiness_and_counts() {
         assert!(documented.iter().any(|(documented, _)| documented == name), "{name}");
         documented.retain(|(documented, _)| documented != name);
     }
-    assert_eq!(exported(&metrics), documented, "docs/metrics.md and what is exported without an API server and Event Grid");
+    assert_eq!(
+        exported(&metrics),
+        documented,
+        "docs/metrics.md and what is exported without an API server and Event Grid"
+    );
 }
 
 /// Name and type of every series in a scrape.

@@ -27,6 +27,8 @@ async fn the_broker_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::Resu
         "get,list,watch /namespaces",
         "create authentication.k8s.io/tokenreviews",
         "create authorization.k8s.io/subjectaccessreviews",
+        "get /pods",
+        "get,list,watch discovery.k8s.io/endpointslices keyward",
     ];
     let may_not: Rights = &[
         "create,update,patch,delete,deletecollection spv.no/azurekeyvaultsecrets",
@@ -36,7 +38,8 @@ async fn the_broker_may_what_it_needs_and_no_more(scene: &Scene) -> anyhow::Resu
         "get,list,watch,create,update,patch,delete /secrets",
         "get,list,watch,create,update,patch,delete /secrets keyward",
         "get,list,watch,create,update,patch,delete /configmaps keyward",
-        "get,list,watch,create,delete /pods",
+        "list,watch,create,update,patch,delete /pods",
+        "get,list,watch discovery.k8s.io/endpointslices",
         "create /pods/exec",
         "create /serviceaccounts/token keyward",
         "get,create,update,patch coordination.k8s.io/leases keyward",
