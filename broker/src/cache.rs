@@ -321,9 +321,13 @@ impl ObjectCache {
         let (cache, key, vault) = (self.clone(), Arc::new(key.clone()), Arc::clone(vault));
         async move {
             let asked = Instant::now();
-            // A swap may have brought it since its caller looked. Read now, it would change alone, without the rest of its batch.
+            // A swap may have brought it, or taken it away, since its caller looked. Read now, it would change alone, without the
+            // rest of its batch.
             if let Some(Served { entry, stale: None }) = cache.peek(&key, &vault.settings()).await {
                 return Some(Outcome { began: asked, answer: Ok(entry), landed: true });
+            }
+            if let Some(error) = cache.refusals.standing(&key, asked).await {
+                return Some(Outcome { began: asked, answer: Err(error), landed: true });
             }
             let elsewhere = tokio::select! {
                 answer = cache.others.read(&key, Class::PodStart) => answer,
