@@ -186,6 +186,11 @@ impl ObjectCache {
         Ok(Served { entry, stale: None })
     }
 
+    /// Why the object is not to be had, where that was found out a moment ago.
+    pub async fn refusal(&self, key: &CacheKey) -> Option<LoadError> {
+        self.refusals.standing(key, Instant::now()).await
+    }
+
     /// The object, from memory alone.
     pub async fn hit(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
         let served = self.peek(key, vault).await;

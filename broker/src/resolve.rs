@@ -163,11 +163,25 @@ impl Resolver {
         let gone = missing(&held).into_iter().filter(|(place, _)| !read.contains_key(place)).collect();
         read.extend(self.read_all(gone, until).await);
         let mut served = Vec::with_capacity(grants.len());
-        for (place, (held, grant)) in held.into_iter().zip(grants).enumerate() {
-            let read = || read.remove(&place).unwrap_or_else(|| Err(load_error(grant, LoadError::Interrupted)));
-            served.push(held.map_or_else(read, Ok));
+        for (place, ((held, grant), (key, _))) in held.into_iter().zip(grants).zip(&wanted).enumerate() {
+            let mut read = || read.remove(&place).unwrap_or_else(|| Err(load_error(grant, LoadError::Interrupted)));
+            served.push(match held {
+                Some(held) => Ok(held),
+                None => self.unless_taken_away(grant, key, read()).await,
+            });
         }
         served
+    }
+
+    /// What was read of an object that is not held: a swap may have taken it away since, and all else is served as it is now.
+    async fn unless_taken_away(
+        &self,
+        grant: &Grant,
+        key: &CacheKey,
+        read: Result<Served, ResolveError>,
+    ) -> Result<Served, ResolveError> {
+        let served = read?;
+        self.cache.refusal(key).await.map_or(Ok(served), |error| Err(load_error(grant, error)))
     }
 
     /// Reads objects beside each other, each from memory or else from its vault.
