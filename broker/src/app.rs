@@ -157,12 +157,8 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
         requests_per_role: args.requests_per_role.get(),
     };
     source.spawn(&mut tasks, &core, &readiness);
-    if let Some(BoundPods { shared, .. }) = bound_pods {
-        let drain = tasks.drain();
-        tasks.spawn("records of pods", async move {
-            shared.keep(drain).await;
-            Ok::<_, Infallible>(())
-        });
+    if let Some(bound) = bound_pods {
+        spawn_records(&mut tasks, bound);
     }
     if let Some(keys) = keys {
         tasks.spawn("issuer's keys", keys.run(readiness.require("issuer's keys"), tasks.drain()));
@@ -171,14 +167,7 @@ pub async fn build(args: ServeArgs, audit: AuditLog, log: LogHandle) -> Result<B
     if let Some(file) = args.log.log_level_file {
         tasks.spawn("log level", log.watch(file, LOG_LEVEL_EVERY, tasks.drain()));
     }
-    let close = tasks.close();
-    tasks.spawn_outliving("vault reads", async move {
-        close.cancelled().await;
-        reads.close();
-        reads.wait().await;
-        Ok::<_, Infallible>(())
-    });
-    tasks.spawn_outliving("admin port", admin.serve(tasks.close()));
+    spawn_outliving(&mut tasks, reads, admin);
     Ok(Bound { grpc, admin: admin_address, events, tasks, peers: core.peers, drain: args.drain })
 }
 
@@ -255,6 +244,26 @@ async fn spawn_grpc(
         Ok::<_, Infallible>(())
     });
     Ok(())
+}
+
+fn spawn_records(tasks: &mut Tasks, BoundPods { shared, .. }: BoundPods) {
+    let drain = tasks.drain();
+    tasks.spawn("records of pods", async move {
+        shared.keep(drain).await;
+        Ok::<_, Infallible>(())
+    });
+}
+
+/// What goes on while requests under way finish.
+fn spawn_outliving(tasks: &mut Tasks, reads: TaskTracker, admin: BoundAdmin) {
+    let close = tasks.close();
+    tasks.spawn_outliving("vault reads", async move {
+        close.cancelled().await;
+        reads.close();
+        reads.wait().await;
+        Ok::<_, Infallible>(())
+    });
+    tasks.spawn_outliving("admin port", admin.serve(tasks.close()));
 }
 
 /// Ways to have vaults looked at before their time.

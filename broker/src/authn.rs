@@ -29,6 +29,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+pub(crate) use claims::MAX_UID;
 pub use keys::{KeySet, KeySetError};
 pub use keyward_proto::TOKEN_AUDIENCE as AUDIENCE;
 

@@ -172,7 +172,7 @@ impl ObjectCache {
         if let Some(served) = self.hit(key, &vault.settings()).await {
             return Ok(served);
         }
-        if let Some(error) = self.refusals.standing(key, Instant::now()).await {
+        if let Some(error) = self.refusal(key).await {
             self.counters.refused.fetch_add(1, Ordering::Relaxed);
             return Err(error);
         }
@@ -331,11 +331,11 @@ impl ObjectCache {
             if let Some(Served { entry, stale: None }) = cache.peek(&key, &vault.settings()).await {
                 return Some(Outcome { began: asked, answer: Ok(entry), landed: true });
             }
-            if let Some(error) = cache.refusals.standing(&key, asked).await {
+            if let Some(error) = cache.refusal(&key).await {
                 return Some(Outcome { began: asked, answer: Err(error), landed: true });
             }
             let elsewhere = tokio::select! {
-                answer = cache.others.read(&key, Class::PodStart) => answer,
+                answer = cache.others.read(&key) => answer,
                 () = waiting.gone() => return None,
             };
             if let Some(answer) = elsewhere {

@@ -7,6 +7,7 @@
 //! | [`ask`] | one request and its answer, within a time |
 //! | [`pods`] | a pod, by name |
 //! | [`reviews`] | whose a token is; what a user may do |
+//! | [`turns`] | how much is asked because of whoever comes |
 //! | [`secrets`] | credentials for Azure, by name, in the broker's own namespace |
 //!
 //! Answers that hold a token or a secret are never left to a library that logs what it cannot read.
@@ -18,3 +19,4 @@ pub mod reviews;
 pub mod secrets;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod turns;

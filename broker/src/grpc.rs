@@ -25,13 +25,11 @@ pub mod roles;
 pub mod secrets;
 pub mod sync;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
+use crate::milliseconds::milliseconds;
 
 fn timestamp(instant: impl Into<SystemTime>) -> Timestamp {
     Timestamp::from(instant.into())

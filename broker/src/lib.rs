@@ -52,6 +52,7 @@ pub mod figures;
 pub mod grpc;
 pub mod manifests;
 pub mod metrics;
+mod milliseconds;
 #[cfg(test)]
 mod model;
 pub mod object;

@@ -7,7 +7,7 @@
 //! | [`start`] | everybody starts at once: through the broker, and without it |
 //! | [`direct`] | a client that goes to the vault itself, as akv2k8s' does |
 //! | [`report`], [`page`], [`plot`] | figures → text, a section of docs/performance.md, an SVG: pure |
-//! | [`write`] | puts them there |
+//! | [`mod@write`] | puts them there |
 
 pub mod cached;
 pub mod direct;

@@ -7,6 +7,8 @@
 mod calls;
 #[path = "replicas/changes.rs"]
 mod changes;
+#[path = "replicas/events.rs"]
+mod events;
 #[path = "replicas/losses.rs"]
 mod losses;
 #[path = "replicas/rolling.rs"]

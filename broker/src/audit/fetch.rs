@@ -8,7 +8,7 @@
 //! | `namespace`, `name`, `uid`, `generation` | the `AzureKeyVaultSecret` asked for |
 //! | `vault`, `object`, `rule`, `version`, `ageMs`, `staleMs` | as far as they came to be; `staleMs` only where the vault could not confirm the object |
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use keyward_kit::tls::role::Role;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic::Code;
 
 use super::{AuditLog, code_name};
-use crate::{fetch::Wanted, resolve::Trail};
+use crate::{fetch::Wanted, milliseconds::milliseconds, resolve::Trail};
 
 /// What is said of one fetch.
 pub struct FetchRecord<'a> {
@@ -105,12 +105,10 @@ fn object_fields(trail: &Trail) -> ObjectFields<'_> {
     }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use keyward_types::ObjectVersion;
 
     use super::*;

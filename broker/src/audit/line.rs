@@ -11,7 +11,10 @@ use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{Record, code_name};
-use crate::resolve::{Outcome, ResolveError};
+use crate::{
+    milliseconds::milliseconds,
+    resolve::{Outcome, ResolveError},
+};
 
 /// Room that a line and each of its objects usually take: growing a line is most of what building it costs.
 const LINE_BYTES: usize = 512;
@@ -148,7 +151,7 @@ impl<'a> ObjectFields<'a> {
             object: trail.map(|trail| trail.object.as_str()),
             rule: trail.map(|trail| trail.rule.as_str()),
             version: served.map(|(version, _)| version.as_str()),
-            age_ms: served.map(|(_, age)| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            age_ms: served.map(|(_, age)| milliseconds(*age)),
             stale: trail.is_some_and(|trail| trail.stale.is_some()),
             error: outcome.value.as_ref().err().map(Shown),
         }

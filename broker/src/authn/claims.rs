@@ -14,7 +14,7 @@ const MAX_NAME: usize = 253;
 /// The longest DNS label, which bounds the names of namespaces.
 const MAX_LABEL: usize = 63;
 /// A UID is a UUID, or for a static pod a hash.
-const MAX_UID: usize = 64;
+pub(crate) const MAX_UID: usize = 64;
 
 #[derive(Deserialize)]
 struct Claims {

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::{
     binding::{nonce::Nonce, redemptions::Own, refusal::Reason},
-    cluster::{reviews::Bounds, testing::cluster},
+    cluster::{testing::cluster, turns::Bounds},
     rate::Rate,
 };
 

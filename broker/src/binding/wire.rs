@@ -10,9 +10,7 @@ use super::{
     nonce::Nonce,
     start::{Shown, Start},
 };
-
-/// The longest UID that a token has, see [`crate::authn`].
-const MAX_UID: usize = 64;
+use crate::{authn::MAX_UID, milliseconds::milliseconds};
 
 /// A redemption as it is sent to the owner of its pod.
 pub(super) fn of_redemption(redemption: &Redemption) -> RedeemRequest {
@@ -66,7 +64,7 @@ pub(super) fn of_handed(handed: Handed) -> RedeemedStart {
         container: key.container.clone(),
         nonce: nonce.map(|nonce| nonce.as_bytes().to_vec()).unwrap_or_default(),
         start: Some(of_start(start)),
-        ms_ago: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+        ms_ago: milliseconds(age),
     }
 }
 

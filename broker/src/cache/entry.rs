@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::Keeper;
 use crate::{
+    milliseconds::milliseconds,
     object::{Attributes, Object, Stamp},
     policy::VaultEntry,
 };
@@ -115,8 +116,8 @@ impl Entry {
 
     /// The vault said at `at` that this still holds.
     pub fn confirm(&self, at: Instant) {
-        let after = at.saturating_duration_since(self.read).as_millis();
-        self.confirmed.fetch_max(u64::try_from(after).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let after = at.saturating_duration_since(self.read);
+        self.confirmed.fetch_max(milliseconds(after), Ordering::Relaxed);
     }
 
     /// How long ago the vault last said that this holds.

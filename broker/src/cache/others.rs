@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{Batch, CacheKey, Entry, LoadError};
-use crate::{budget::Class, policy::VaultId};
+use crate::policy::VaultId;
 
 /// The other replicas. All but [`Self::read`] and [`Self::prepare`] are told under the cache's lock and must not wait.
 #[async_trait]
 pub trait Others: Send + Sync {
     /// Reads the object where its vault is owned. `None`: this replica owns it, or nobody better is there: read the vault.
-    async fn read(&self, key: &CacheKey, class: Class) -> Option<Result<Entry, LoadError>>;
+    async fn read(&self, key: &CacheKey) -> Option<Result<Entry, LoadError>>;
 
     /// A batch is about to be swapped: returns once every follower holds it back or is lost. Waited for no longer than
     /// [`PREPARED_WITHIN`](super::PREPARED_WITHIN).
@@ -41,7 +41,7 @@ pub struct Alone;
 
 #[async_trait]
 impl Others for Alone {
-    async fn read(&self, _: &CacheKey, _: Class) -> Option<Result<Entry, LoadError>> {
+    async fn read(&self, _: &CacheKey) -> Option<Result<Entry, LoadError>> {
         None
     }
     async fn prepare(&self, _: &Arc<Batch>) {}

@@ -5,31 +5,20 @@
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
 };
 
 use kube::{Client, api::GetParams, core::Request};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
 
 use super::{
     ask::{AskError, ask_for},
-    reviews::Bounds,
+    turns::{Bounds, Busy, DEADLINE, Turns},
 };
-use crate::{binding::pod::Pod, rate::Limiter};
-
-/// For one answer. A launcher asks again.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// In line for a place.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::binding::pod::Pod;
 
 /// Reads pods.
 pub struct Pods {
     client: Client,
-    rate: Limiter<()>,
-    places: Semaphore,
+    turns: Turns,
     counts: Counts,
 }
 
@@ -64,8 +53,7 @@ impl fmt::Debug for Pods {
 impl Pods {
     /// Reads by `client`.
     pub fn new(client: Client, bounds: Bounds) -> Self {
-        let Bounds { rate, at_a_time } = bounds;
-        Self { client, rate: Limiter::new(rate), places: Semaphore::new(at_a_time), counts: Counts::default() }
+        Self { client, turns: Turns::new(bounds), counts: Counts::default() }
     }
 
     /// How they have ended so far.
@@ -86,8 +74,7 @@ impl Pods {
     }
 
     async fn ask(&self, namespace: &str, name: &str) -> Result<Option<Pod>, PodError> {
-        let Ok(Ok(_place)) = timeout(PATIENCE, self.places.acquire()).await else { return Err(PodError::Busy) };
-        self.rate.take(&(), Instant::now().into_std()).map_err(|_| PodError::Busy)?;
+        let _turn = self.turns.take().await.map_err(|Busy| PodError::Busy)?;
         let path = format!("/api/v1/namespaces/{namespace}/pods");
         let request = Request::new(path).get(name, &GetParams::default()).map_err(|_| AskError::Malformed)?;
         match ask_for(&self.client, request, DEADLINE, |text| Pod::parse(text).ok()).await {

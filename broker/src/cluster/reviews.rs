@@ -1,12 +1,11 @@
 //! Whose a token is (`TokenReview`), and what a user may do (`SubjectAccessReview`).
 //!
-//! Anyone may have a review made, so they are bounded: so many a second, so many at a time, so many in line.
+//! Anyone may have a review made, so they are bounded.
 
 use std::{
     collections::BTreeMap,
     fmt,
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
 };
 
 use k8s_openapi::api::{
@@ -15,33 +14,17 @@ use k8s_openapi::api::{
 };
 use kube::{Client, api::PostParams, core::Request};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{sync::Semaphore, time::timeout};
 
-use super::ask::{AskError, ask};
-use crate::{
-    authn::AUDIENCE,
-    rate::{Limiter, Rate},
+use super::{
+    ask::{AskError, ask},
+    turns::{Bounds, Busy, DEADLINE, Turns},
 };
-
-/// For one answer. A launcher asks again.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// In line for a place.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Bounds on what is asked.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Reviews a second, and at once after a rest.
-    pub rate: Rate,
-    /// Reviews at a time.
-    pub at_a_time: usize,
-}
+use crate::authn::AUDIENCE;
 
 /// Asks for reviews.
 pub struct Reviews {
     client: Client,
-    rate: Limiter<()>,
-    places: Semaphore,
+    turns: Turns,
     counts: Counts,
 }
 
@@ -103,8 +86,7 @@ impl fmt::Debug for Reviews {
 impl Reviews {
     /// Asks by `client`.
     pub fn new(client: Client, bounds: Bounds) -> Self {
-        let Bounds { rate, at_a_time } = bounds;
-        Self { client, rate: Limiter::new(rate), places: Semaphore::new(at_a_time), counts: Counts::default() }
+        Self { client, turns: Turns::new(bounds), counts: Counts::default() }
     }
 
     /// How they have ended so far.
@@ -151,8 +133,7 @@ impl Reviews {
     }
 
     async fn ask<T: Serialize + DeserializeOwned>(&self, path: &str, review: &T) -> Result<T, ReviewError> {
-        let Ok(Ok(_place)) = timeout(PATIENCE, self.places.acquire()).await else { return Err(ReviewError::Busy) };
-        self.rate.take(&(), Instant::now()).map_err(|_| ReviewError::Busy)?;
+        let _turn = self.turns.take().await.map_err(|Busy| ReviewError::Busy)?;
         let body = serde_json::to_vec(review).map_err(|_| AskError::Malformed)?;
         let request = Request::new(path).create(&PostParams::default(), body).map_err(|_| AskError::Malformed)?;
         Ok(ask(&self.client, request, DEADLINE).await?)

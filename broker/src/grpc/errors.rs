@@ -12,6 +12,7 @@ use crate::{
     binding::refusal::{Reason, Refusal},
     cache::LoadError,
     fetch::FetchError,
+    milliseconds::milliseconds,
     resolve::{Outcome, ResolveError},
     vault::ReadError,
 };
@@ -219,8 +220,7 @@ pub fn status(verdict: Verdict, message: impl Into<String>, about: &[(&str, &str
     }
     let mut status = Status::with_error_details(verdict.code, message, details);
     if let Some(wait) = verdict.retry_after {
-        let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        status.metadata_mut().insert(RETRY_AFTER_METADATA, milliseconds.into());
+        status.metadata_mut().insert(RETRY_AFTER_METADATA, milliseconds(wait).into());
     }
     status
 }

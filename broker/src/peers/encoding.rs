@@ -15,19 +15,12 @@ mod failure;
 mod object;
 pub mod vault;
 
-use std::time::Duration;
-
 pub use self::{
     beat::{of_beat, to_beat},
     entry::{of_entry, to_entry},
     failure::{of_failure, to_failure},
     object::{of_news, of_object, to_news, to_object},
 };
-
-/// Whole ones, as they travel.
-pub fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// A message that another replica cannot have meant. Its version may be too far from ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use keyward_proto::v1::{ObjectKey, ReadRequest, read_response::Outcome};
 use tokio::time::{Instant, sleep};
-use tonic::{Request, Status};
+use tonic::Status;
 
 use super::{
     Peers,
@@ -20,10 +20,10 @@ use super::{
     link::client,
     links::Way,
     member::{MemberId, State},
+    routes::within,
     view::Standing,
 };
 use crate::{
-    budget::Class,
     cache::{Batch, CacheKey, Entry, LoadError, News, Others},
     policy::VaultId,
 };
@@ -50,7 +50,7 @@ pub struct Reads {
 
 #[async_trait]
 impl Others for Peers {
-    async fn read(&self, key: &CacheKey, _: Class) -> Option<Result<Entry, LoadError>> {
+    async fn read(&self, key: &CacheKey) -> Option<Result<Entry, LoadError>> {
         let origin = key.vault.origin.to_string();
         for _ in 0..TRIES {
             self.until_somebody_owns(&origin).await;
@@ -99,11 +99,9 @@ impl Others for Peers {
 impl Peers {
     async fn ask(&self, way: &Way, key: &CacheKey) -> Result<Result<Entry, LoadError>, Status> {
         let object = Some(encoding::of_object(&key.object));
-        let mut request =
-            Request::new(ReadRequest { key: Some(ObjectKey { vault: Some(of_vault(&key.vault)), object }) });
-        request.set_timeout(ANSWER_WITHIN);
+        let wanted = ReadRequest { key: Some(ObjectKey { vault: Some(of_vault(&key.vault)), object }) };
         let garbled = |garbled: encoding::Garbled| Status::internal(garbled.to_string());
-        match client(&way.connection).read(request).await?.into_inner().outcome {
+        match client(&way.connection).read(within(ANSWER_WITHIN, wanted)).await?.into_inner().outcome {
             Some(Outcome::Entry(entry)) => {
                 self.reads.found.fetch_add(1, Ordering::Relaxed);
                 Ok(Ok(encoding::to_entry(Some(entry), way.keeper, Instant::now()).map_err(garbled)?))

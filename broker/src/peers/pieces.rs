@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     cache::{Batch, CacheKey, Entry, Found, News, ObjectCache},
+    milliseconds::milliseconds,
     vault::origin::Origin,
 };
 
@@ -46,7 +47,7 @@ impl Script {
             Event::Forgotten(key) => once(Word::Forgotten(of_key(&key))),
             Event::Confirmed(vault, began, except) => once(Word::Confirmed(v1::VaultConfirmed {
                 vault: Some(of_vault(&vault)),
-                ms_ago: encoding::milliseconds(began.elapsed()),
+                ms_ago: milliseconds(began.elapsed()),
                 except: except.iter().map(|key| encoding::of_object(&key.object)).collect(),
             })),
             Event::Prepare(number, batch) => {
@@ -116,7 +117,7 @@ fn changes(number: u64, batch: &Arc<Batch>) -> impl Iterator<Item = FollowRespon
                     bytes += entry.bytes();
                     FoundWord::Entry(encoding::of_entry(&entry, Instant::now()))
                 }
-                Found::Refused(asked) => FoundWord::RefusedMsAgo(encoding::milliseconds(asked.elapsed())),
+                Found::Refused(asked) => FoundWord::RefusedMsAgo(milliseconds(asked.elapsed())),
             };
             changes.push(v1::ObjectChange { object: Some(encoding::of_object(&key.object)), found: Some(found) });
         }

@@ -88,7 +88,7 @@ impl Peers {
     }
 }
 
-fn within<T>(deadline: Duration, message: T) -> Request<T> {
+pub(super) fn within<T>(deadline: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(deadline);
     request

@@ -37,7 +37,7 @@ impl Looks for Here {
                 let open: Vec<_> = self.readers.all().into_iter().filter(|open| open.id().origin == *vault).collect();
                 let mut all = true;
                 for vault in &open {
-                    all &= self.rounds.look_at(vault, &names).await.is_ok();
+                    all &= self.rounds.look_at(vault, &names).await;
                 }
                 all
             }

@@ -1,6 +1,6 @@
 //! Word that something has changed in a vault → a look at it before its next round.
 //!
-//! A hint is not believed: it makes the vault be asked, as often as its budget and [`Agenda`] let it. What is not held, and
+//! A hint is not believed: it makes the vault be asked, as often as its budget and the agenda let it. What is not held, and
 //! was not refused, is not asked for. So a hint can be given by anybody who is known at all.
 
 use std::{

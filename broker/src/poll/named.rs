@@ -2,42 +2,29 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use futures::{StreamExt as _, stream};
 use keyward_types::ObjectName;
 
-use super::round::{CONCURRENT, Rounds, ends_round};
+use super::round::{Rounds, Tally};
 use crate::{
     budget::Class,
-    cache::{Batch, CacheKey, Checked, LoadError},
+    cache::{Batch, CacheKey},
     readers::OpenVault,
 };
 
 impl Rounds {
-    /// Reads again what is held of these names, or was refused, and swaps in whatever was found. The error is the last one,
-    /// and what had it stays as it was.
-    pub(super) async fn look_at(&self, vault: &Arc<OpenVault>, names: &BTreeSet<ObjectName>) -> Result<(), LoadError> {
-        let mut reads = stream::iter(self.named(vault, names))
-            .map(|key| async move { (self.cache.check(&key, vault, Class::ChangeCheck).await, key) })
-            .buffer_unordered(CONCURRENT);
-        let (mut changes, mut failed) = (Vec::new(), Ok(()));
-        while let Some((outcome, key)) = reads.next().await {
-            match outcome {
-                Ok(Checked::Same) => {}
-                Ok(Checked::Changed(found)) => changes.push((key, found)),
-                Err(error) => {
-                    tracing::warn!(vault = %key.vault.origin, object = %key.object.name, %error, "not looked at again");
-                    let over = ends_round(&error);
-                    failed = Err(error);
-                    if over {
-                        break;
-                    }
-                }
-            }
+    /// Reads again what is held of these names, or was refused, and swaps in whatever was found. False where not all of it was
+    /// answered for; that stays as it was.
+    pub(super) async fn look_at(&self, vault: &Arc<OpenVault>, names: &BTreeSet<ObjectName>) -> bool {
+        let named = self.named(vault, names).into_iter().map(|key| (key, Class::ChangeCheck)).collect();
+        let mut tally = Tally::default();
+        self.read_again(vault, named, &mut tally).await;
+        let Tally { found, error, .. } = tally;
+        if let Some(error) = &error {
+            tracing::warn!(vault = %vault.id().origin, error, "not all that hints named could be looked at");
         }
-        drop(reads);
-        vault.progress().changes += changes.len() as u64;
-        self.cache.swap(Batch { vault: Arc::clone(vault.id()), changes }).await;
-        failed
+        vault.progress().changes += found.len() as u64;
+        self.cache.swap(Batch { vault: Arc::clone(vault.id()), changes: found }).await;
+        error.is_none()
     }
 
     /// What is known under these names. A pinned version never becomes another.

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     authz,
+    budget::Class,
     cache::{Batch, CacheKey, Checked, Entry, Found, LoadError, ObjectCache, cost},
     policy::{Current, Snapshot, VaultId},
     readers::{OpenVault, Readers},
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// Reads of one round under way at once: a round must not fill the places of a vault's gate.
-pub(super) const CONCURRENT: usize = 8;
+const CONCURRENT: usize = 8;
 
 /// What rounds need. Cloning shares it.
 #[derive(Clone)]
@@ -50,14 +51,14 @@ enum State {
 
 /// What a round came to so far.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     checked: u64,
     /// What is to change, by all of it at once.
-    found: Vec<(Arc<CacheKey>, Found)>,
+    pub(super) found: Vec<(Arc<CacheKey>, Found)>,
     /// What could not be compared.
     unconfirmed: Vec<Arc<CacheKey>>,
     /// The last one, with its object.
-    error: Option<String>,
+    pub(super) error: Option<String>,
     /// The vault is to be left alone.
     over: bool,
 }
@@ -213,6 +214,16 @@ impl Rounds {
                 (Action::Confirm | Action::Leave, _) => tally.checked += 1,
             }
         }
+        self.read_again(vault, reads, tally).await;
+    }
+
+    /// Reads objects again, which changes nothing yet. Once the vault is to be left alone, the others are not compared.
+    pub(super) async fn read_again(
+        &self,
+        vault: &Arc<OpenVault>,
+        reads: Vec<(Arc<CacheKey>, Class)>,
+        tally: &mut Tally,
+    ) {
         let mut unanswered: HashSet<_> = reads.iter().map(|(key, _)| Arc::clone(key)).collect();
         let mut reads = stream::iter(reads)
             .map(|(key, class)| async move { (self.cache.check(&key, vault, class).await, key) })
@@ -248,7 +259,7 @@ fn wanted(snapshot: &Snapshot, id: &VaultId) -> HashSet<CacheKey> {
 }
 
 /// Whether the vault is to be left alone, so that asking it for more makes no sense.
-pub(super) fn ends_round(error: &LoadError) -> bool {
+fn ends_round(error: &LoadError) -> bool {
     matches!(
         error,
         LoadError::Read(ReadError::Paused { .. } | ReadError::Throttled { .. })

@@ -13,10 +13,7 @@ use crate::{
         source::{KeySource, Place},
         verdicts::Verdicts,
     },
-    cluster::{
-        client::Cluster,
-        reviews::{Bounds, Reviews},
-    },
+    cluster::{client::Cluster, reviews::Reviews, turns::Bounds},
     rate::Rate,
 };
 

@@ -4,7 +4,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -32,7 +32,35 @@ pub struct Payload {
     pub bytes: usize,
 }
 
-/// Starts `program`, which must call [`serve`], with the broker's certificate.
+/// What a benchmark's program does besides measuring.
+#[derive(clap::Subcommand)]
+pub enum ServerOnly {
+    /// The other server, which the benchmark starts itself
+    #[command(hide = true)]
+    Echo {
+        /// Directory of the broker's certificate
+        #[arg(long)]
+        tls_dir: PathBuf,
+        /// What it answers
+        #[command(flatten)]
+        payload: Payload,
+    },
+}
+
+impl ServerOnly {
+    /// Serves until it is killed, and says where on standard error, as the broker does in its log.
+    pub async fn serve(self) -> anyhow::Result<()> {
+        let Self::Echo { tls_dir, payload } = self;
+        serve(&tls_dir, payload, say_where).await
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "as the broker does, in its log")]
+fn say_where(address: SocketAddr) {
+    eprintln!("{}", serde_json::json!({ "grpc": address }));
+}
+
+/// Starts `program`, which must call [`ServerOnly::serve`], with the broker's certificate.
 pub async fn start(program: &Path, tls_dir: &Path, payload: Payload) -> anyhow::Result<Server> {
     let mut command = Command::new(program);
     let Payload { values, bytes } = payload;
@@ -42,7 +70,7 @@ pub async fn start(program: &Path, tls_dir: &Path, payload: Payload) -> anyhow::
 }
 
 /// Serves until it is killed. `bound` learns where.
-pub async fn serve(tls_dir: &Path, payload: Payload, bound: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+async fn serve(tls_dir: &Path, payload: Payload, bound: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
     let read = |name: &str| {
         let path = tls_dir.join(name);
         std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))

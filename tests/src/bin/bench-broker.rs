@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use keyward_tests::{
     bench::{
-        echo::{self, Payload},
+        echo::{Payload, ServerOnly},
         release,
     },
     bench_broker::{self, Programs, Workload, cached::Reads, start::Start, write},
@@ -59,25 +59,13 @@ struct Args {
     json: bool,
 }
 
-#[derive(Subcommand)]
-enum ServerOnly {
-    /// The other server, which the benchmark starts itself
-    #[command(hide = true)]
-    Echo {
-        #[arg(long)]
-        tls_dir: PathBuf,
-        #[command(flatten)]
-        payload: Payload,
-    },
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     // The first provider wins; there is no other in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
     let outcome = match args.server {
-        Some(ServerOnly::Echo { tls_dir, payload }) => echo::serve(&tls_dir, payload, say_where).await.map(|()| true),
+        Some(server) => server.serve().await.map(|()| true),
         None => measure(args).await,
     };
     match outcome {
@@ -112,11 +100,6 @@ async fn measure(args: Args) -> anyhow::Result<bool> {
         write::write(&report)?;
     }
     Ok(report.over().is_empty())
-}
-
-#[allow(clippy::print_stderr, reason = "as the broker does, in its log")]
-fn say_where(address: std::net::SocketAddr) {
-    eprintln!("{}", serde_json::json!({ "grpc": address }));
 }
 
 #[allow(clippy::print_stderr, reason = "this is a program for people")]

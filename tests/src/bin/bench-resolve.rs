@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use keyward_tests::bench::{
     self, Programs, Workload,
-    echo::{self, Payload},
+    echo::{Payload, ServerOnly},
     release,
 };
 
@@ -41,25 +41,13 @@ struct Args {
     json: bool,
 }
 
-#[derive(Subcommand)]
-enum ServerOnly {
-    /// The other server, which the benchmark starts itself
-    #[command(hide = true)]
-    Echo {
-        #[arg(long)]
-        tls_dir: PathBuf,
-        #[command(flatten)]
-        payload: Payload,
-    },
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     // The first provider wins; there is no other in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
     let outcome = match args.server {
-        Some(ServerOnly::Echo { tls_dir, payload }) => echo::serve(&tls_dir, payload, say_where).await.map(|()| true),
+        Some(server) => server.serve().await.map(|()| true),
         None => measure(args).await,
     };
     match outcome {
@@ -84,11 +72,6 @@ async fn measure(args: Args) -> anyhow::Result<bool> {
         print!("{report}");
     }
     Ok(report.within_bars())
-}
-
-#[allow(clippy::print_stderr, reason = "as the broker does, in its log")]
-fn say_where(address: std::net::SocketAddr) {
-    eprintln!("{}", serde_json::json!({ "grpc": address }));
 }
 
 #[allow(clippy::print_stderr, reason = "this is a program for people")]

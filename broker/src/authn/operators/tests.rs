@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    cluster::{reviews::Bounds, testing::cluster},
+    cluster::{testing::cluster, turns::Bounds},
     rate::Rate,
 };
 

@@ -11,7 +11,7 @@ use super::{
     *,
 };
 use crate::{
-    cluster::{reviews::Bounds, testing::cluster},
+    cluster::{testing::cluster, turns::Bounds},
     rate::Rate,
 };
 

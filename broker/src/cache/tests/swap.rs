@@ -27,7 +27,7 @@ impl Recorder {
 
 #[async_trait]
 impl Others for Recorder {
-    async fn read(&self, _: &CacheKey, _: Class) -> Option<Result<Entry, LoadError>> {
+    async fn read(&self, _: &CacheKey) -> Option<Result<Entry, LoadError>> {
         None
     }
 

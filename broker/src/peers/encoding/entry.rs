@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Garbled;
 use crate::{
     cache::{Entry, Keeper, Kept},
+    milliseconds::milliseconds,
     object::{Attributes, Certificate, Object, PublicKey, Stamp},
 };
 
@@ -25,8 +26,8 @@ pub fn of_entry(entry: &Entry, now: Instant) -> v1::ObjectEntry {
         stamp_updated: entry.stamp.updated.map(OffsetDateTime::unix_timestamp),
         stamp_hot: entry.stamp.hot,
         object: Some(of_body(&entry.object)),
-        read_ms_ago: super::milliseconds(entry.since_read(now)),
-        confirmed_ms_ago: super::milliseconds(entry.age(now)),
+        read_ms_ago: milliseconds(entry.since_read(now)),
+        confirmed_ms_ago: milliseconds(entry.age(now)),
     }
 }
 

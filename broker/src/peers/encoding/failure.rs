@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keyward_proto::v1::{self, ReadFailureKind as Kind};
 
-use crate::{cache::LoadError, render::RenderError, vault::ReadError};
+use crate::{cache::LoadError, milliseconds::milliseconds, render::RenderError, vault::ReadError};
 
 /// As it travels.
 pub fn of_failure(error: &LoadError) -> v1::ReadFailure {
@@ -20,10 +20,10 @@ pub fn of_failure(error: &LoadError) -> v1::ReadFailure {
         LoadError::Read(ReadError::Disabled) => plain(Kind::Disabled),
         LoadError::Read(ReadError::Forbidden(reason)) => detailed(Kind::Forbidden, reason),
         LoadError::Read(ReadError::Throttled { retry_after }) => {
-            v1::ReadFailure { retry_after_ms: retry_after.map(super::milliseconds), ..plain(Kind::Throttled) }
+            v1::ReadFailure { retry_after_ms: retry_after.map(milliseconds), ..plain(Kind::Throttled) }
         }
         LoadError::Read(ReadError::Paused { retry_after, throttled }) => v1::ReadFailure {
-            retry_after_ms: Some(super::milliseconds(*retry_after)),
+            retry_after_ms: Some(milliseconds(*retry_after)),
             throttled: *throttled,
             ..plain(Kind::Paused)
         },
