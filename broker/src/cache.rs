@@ -52,6 +52,7 @@ use flights::{Flights, Passengers, Stranded};
 use landing::{Lands, Outcome};
 pub use others::{Alone, Keeper, News, Others};
 pub(crate) use read::cost;
+use read::{Moot, Wanted};
 use refusals::Refusals;
 use totals::Counters;
 pub use totals::Totals;
@@ -334,19 +335,30 @@ impl ObjectCache {
             if let Some(error) = cache.refusal(&key).await {
                 return Some(Outcome { began: asked, answer: Err(error), landed: true });
             }
-            let elsewhere = tokio::select! {
-                answer = cache.others.read(&key) => answer,
-                () = waiting.gone() => return None,
-            };
-            if let Some(answer) = elsewhere {
-                return Some(cache.settle_told(&key, (asked, answer)).await);
+            loop {
+                let elsewhere = tokio::select! {
+                    answer = cache.others.read(&key) => answer,
+                    () = waiting.gone() => return None,
+                };
+                if let Some(answer) = elsewhere {
+                    return Some(cache.settle_told(&key, (asked, answer)).await);
+                }
+                match read::read(&vault, Class::PodStart, &cache.wanted(&key, &waiting)).await {
+                    Ok(answer) => {
+                        return Some(cache.settle_read(&key, answer, &vault.settings(), Lands::AtOnce).await);
+                    }
+                    Err(Moot::Unwanted) => return None,
+                    Err(Moot::Elsewhere) => {}
+                }
             }
-            let answer = read::read(&vault, &key.object, Class::PodStart, &waiting).await?;
-            Some(cache.settle_read(&key, answer, &vault.settings(), Lands::AtOnce).await)
         }
     }
 
-    /// The read of one key by which a poll compares.
+    fn wanted<'a>(&'a self, key: &'a CacheKey, waiting: &'a Passengers<Outcome>) -> Wanted<'a, Outcome> {
+        Wanted { key, waiting, others: &*self.others }
+    }
+
+    /// The read of one key by which a poll compares. Where the vault has gone to another replica, that one compares.
     fn checking_flight(
         &self,
         key: &Arc<CacheKey>,
@@ -356,7 +368,7 @@ impl ObjectCache {
     ) -> impl Future<Output = Option<Outcome>> + Send + 'static {
         let (cache, key, vault) = (self.clone(), Arc::clone(key), Arc::clone(vault));
         async move {
-            let answer = read::read(&vault, &key.object, class, &waiting).await?;
+            let answer = read::read(&vault, class, &cache.wanted(&key, &waiting)).await.ok()?;
             Some(cache.settle_read(&key, answer, &vault.settings(), Lands::WithItsBatch).await)
         }
     }

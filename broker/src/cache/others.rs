@@ -3,7 +3,7 @@
 //!
 //! Everything is told in the order in which it happened here: what is known of a key is decided and told under one lock.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{future::pending, num::NonZeroU32, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -11,11 +11,15 @@ use tokio::time::Instant;
 use super::{Batch, CacheKey, Entry, LoadError};
 use crate::policy::VaultId;
 
-/// The other replicas. All but [`Self::read`] and [`Self::prepare`] are told under the cache's lock and must not wait.
+/// The other replicas. All but [`Self::read`], [`Self::elsewhere`] and [`Self::prepare`] are told under the cache's lock and must not wait.
 #[async_trait]
 pub trait Others: Send + Sync {
     /// Reads the object where its vault is owned. `None`: this replica owns it, or nobody better is there: read the vault.
     async fn read(&self, key: &CacheKey) -> Option<Result<Entry, LoadError>>;
+
+    /// Returns once [`Self::read`] would ask another replica: the vault's budget has gone there, and who waits for it here
+    /// waits in vain.
+    async fn elsewhere(&self, key: &CacheKey);
 
     /// A batch is about to be swapped: returns once every follower holds it back or is lost. Waited for no longer than
     /// [`PREPARED_WITHIN`](super::PREPARED_WITHIN).
@@ -43,6 +47,9 @@ pub struct Alone;
 impl Others for Alone {
     async fn read(&self, _: &CacheKey) -> Option<Result<Entry, LoadError>> {
         None
+    }
+    async fn elsewhere(&self, _: &CacheKey) {
+        pending::<()>().await;
     }
     async fn prepare(&self, _: &Arc<Batch>) {}
     fn commit(&self, _: &Arc<Batch>) {}

@@ -3,7 +3,7 @@
 use keyward_types::ObjectKind;
 use tokio::time::Instant;
 
-use super::{Entry, LoadError, flights::Passengers};
+use super::{CacheKey, Entry, LoadError, Others, flights::Passengers};
 use crate::{
     budget::Class,
     object::{ObjectId, RawBody, RawObject},
@@ -15,24 +15,48 @@ use crate::{
 /// What the vault answered, and when it was asked.
 pub(super) type Answer<T, E> = (Instant, Result<T, E>);
 
-/// Reads the object. A refusal of the identity counts once it is confirmed with a new token. `None` where nobody wants it any
-/// more.
+/// An object that is to be read, and those for whom.
+pub(super) struct Wanted<'a, T> {
+    pub(super) key: &'a CacheKey,
+    pub(super) waiting: &'a Passengers<T>,
+    pub(super) others: &'a dyn Others,
+}
+
+/// Why an object need not be read here after all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moot {
+    /// Nobody waits for it any more.
+    Unwanted,
+    /// Another replica reads it.
+    Elsewhere,
+}
+
+impl<T> Wanted<'_, T> {
+    /// Returns once it need not be read here.
+    async fn moot(&self) -> Moot {
+        tokio::select! {
+            () = self.waiting.gone() => Moot::Unwanted,
+            () = self.others.elsewhere(self.key) => Moot::Elsewhere,
+        }
+    }
+}
+
+/// Reads the object. A refusal of the identity counts once it is confirmed with a new token.
 pub(super) async fn read<T>(
     vault: &OpenVault,
-    object: &ObjectId,
     class: Class,
-    waiting: &Passengers<T>,
-) -> Option<Answer<Entry, LoadError>> {
-    let (mut began, mut answer) = read_once(vault, object, class, waiting).await?;
+    wanted: &Wanted<'_, T>,
+) -> Result<Answer<Entry, LoadError>, Moot> {
+    let (mut began, mut answer) = read_once(vault, class, wanted).await?;
     if let Err(ReadError::Forbidden(reason)) = &answer {
         if vault.renew().await {
-            (began, answer) = read_once(vault, object, class, waiting).await?;
+            (began, answer) = read_once(vault, class, wanted).await?;
         } else {
             let told = format!("the vault refuses the one in use ({reason}), and no new one is to be had");
             answer = Err(ReadError::NoToken(told));
         }
     }
-    Some(match answer {
+    Ok(match answer {
         Ok(raw) => (began, parsed(raw, began).await),
         Err(error) => (began, Err(error.into())),
     })
@@ -50,26 +74,26 @@ async fn parsed(raw: RawObject, began: Instant) -> Result<Entry, LoadError> {
     Ok(Entry::new(version, attributes, stamp, object, began))
 }
 
-/// One call, and when it began: after whatever wait for the budget. `None` where nobody wants it any more.
+/// One call, and when it began: after whatever wait for the budget.
 async fn read_once<T>(
     vault: &OpenVault,
-    object: &ObjectId,
     class: Class,
-    waiting: &Passengers<T>,
-) -> Option<Answer<RawObject, ReadError>> {
-    // A call that was sent is not taken back. One that still waits for the budget is, once nobody wants it.
+    wanted: &Wanted<'_, T>,
+) -> Result<Answer<RawObject, ReadError>, Moot> {
+    let object = &wanted.key.object;
+    // A call that was sent is not taken back. One that still waits for the budget is.
     let permit = tokio::select! {
         permit = vault.gate().admit(class, cost(object)) => permit,
-        () = waiting.gone() => return None,
+        moot = wanted.moot() => return Err(moot),
     };
     let permit = match permit {
         Ok(permit) => permit,
-        Err(closed) => return Some((Instant::now(), Err(closed.into()))),
+        Err(closed) => return Ok((Instant::now(), Err(closed.into()))),
     };
     let began = Instant::now();
     let answer = vault.reader().read(object).await;
     permit.settle(&answer);
-    Some((began, answer))
+    Ok((began, answer))
 }
 
 /// Requests that one read takes.

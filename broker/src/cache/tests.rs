@@ -13,6 +13,7 @@ use crate::{
     vault::testing::{FakeVault, secret},
 };
 
+mod moves;
 mod swap;
 
 struct Fixture {

@@ -14,7 +14,7 @@ use crate::cache::CacheKey;
 #[derive(Debug, Default)]
 pub struct Asked {
     keys: Mutex<HashMap<CacheKey, usize>>,
-    more: watch::Sender<()>,
+    news: watch::Sender<()>,
 }
 
 /// One question, until it is answered.
@@ -28,15 +28,24 @@ impl Asked {
     /// Another replica asks for `key`.
     pub fn note<'a>(&'a self, key: &'a CacheKey) -> Question<'a> {
         *self.keys().entry(key.clone()).or_default() += 1;
-        self.more.send_replace(());
+        self.news.send_replace(());
         Question { asked: self, key }
     }
 
     /// Returns once one asks for `key`.
     pub async fn holds(&self, key: &CacheKey) {
-        let mut more = self.more.subscribe();
-        while !self.keys().contains_key(key) {
-            if more.changed().await.is_err() {
+        self.until(|| self.keys().contains_key(key)).await;
+    }
+
+    /// Returns once none asks for `key`.
+    pub async fn lets_go_of(&self, key: &CacheKey) {
+        self.until(|| !self.keys().contains_key(key)).await;
+    }
+
+    async fn until(&self, so: impl Fn() -> bool) {
+        let mut news = self.news.subscribe();
+        while !so() {
+            if news.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
@@ -54,6 +63,7 @@ impl Drop for Question<'_> {
             *count -= 1;
             if *count == 0 {
                 keys.remove(self.key);
+                self.asked.news.send_replace(());
             }
         }
     }
@@ -80,7 +90,8 @@ mod tests {
         asked.holds(&wanted).await;
         drop(one);
         asked.holds(&wanted).await;
-        drop(two);
+        assert!(timeout(soon, asked.lets_go_of(&wanted)).await.is_err());
+        tokio::join!(asked.lets_go_of(&wanted), async { drop(two) });
         assert!(timeout(soon, asked.holds(&wanted)).await.is_err());
         let ((), question) = tokio::join!(asked.holds(&wanted), async { asked.note(&wanted) });
         drop(question);

@@ -1,6 +1,7 @@
 //! The other replicas, as the cache sees them: whom to ask for an object, and whom to tell what became of one.
 
 use std::{
+    future::pending,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -75,6 +76,25 @@ impl Others for Peers {
         Some(Err(LoadError::NoOwner))
     }
 
+    async fn elsewhere(&self, key: &CacheKey) {
+        let origin = key.vault.origin.to_string();
+        let mut standing = self.board.watch();
+        loop {
+            let owner = standing.borrow_and_update().owner(&origin);
+            let asks = owner != self.own() && self.links.to(owner).is_some();
+            // Those who ask for it take this replica for the owner, and lend it their part.
+            if asks {
+                self.asked.lets_go_of(key).await;
+            }
+            if asks && standing.borrow().owner(&origin) == owner {
+                return;
+            }
+            if standing.changed().await.is_err() {
+                pending::<()>().await;
+            }
+        }
+    }
+
     async fn prepare(&self, batch: &Arc<Batch>) {
         self.followers.prepare(batch).await;
     }
@@ -125,7 +145,7 @@ impl Peers {
     async fn not_owned_by(&self, owner: MemberId, origin: &str) {
         let mut standing = self.board.watch();
         if standing.wait_for(|standing| standing.owner(origin) != owner).await.is_err() {
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         }
     }
 

@@ -10,7 +10,7 @@ use crate::object::{Attributes, Stamp};
 
 /// What a replica of ours hears, in order. It never gets ready where `hangs`.
 #[derive(Default)]
-struct Recorder {
+pub(super) struct Recorder {
     heard: std::sync::Mutex<Vec<String>>,
     hangs: bool,
 }
@@ -29,6 +29,10 @@ impl Recorder {
 impl Others for Recorder {
     async fn read(&self, _: &CacheKey) -> Option<Result<Entry, LoadError>> {
         None
+    }
+
+    async fn elsewhere(&self, _: &CacheKey) {
+        pending::<()>().await;
     }
 
     async fn prepare(&self, batch: &Arc<Batch>) {
@@ -64,7 +68,7 @@ fn among(recorder: &Arc<Recorder>) -> Fixture {
 const PEER: Kept = Kept { by: Keeper(7), since_read: Duration::ZERO, since_confirmed: Duration::ZERO };
 
 /// What another replica read now: version `number`, of which the vault here need not know.
-fn copy(name: &str, number: u32) -> Arc<Entry> {
+pub(super) fn copy(name: &str, number: u32) -> Arc<Entry> {
     let value = SecretBytes::from(format!("kwcanary-{name}-{number}"));
     let version = ObjectVersion::new(&format!("{number:032x}")).unwrap();
     let (attributes, stamp) = (Attributes::default(), Stamp::default());
