@@ -36,6 +36,9 @@ use crate::vault::ReadError;
 /// of a second so many are still more than the usual budget allows.
 const IN_FLIGHT: usize = 16;
 
+/// A share may grow while somebody waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// The way to one vault.
 #[derive(Debug)]
 pub struct Gate {
@@ -141,7 +144,7 @@ impl Gate {
                     Err(wait) => wait,
                 }
             };
-            sleep(wait).await;
+            sleep(wait.min(LOOK_AGAIN)).await;
         }
     }
 

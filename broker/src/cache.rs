@@ -267,11 +267,22 @@ impl ObjectCache {
     }
 
     /// Forgets what `keeper` does not hold any more, if that is who keeps it.
-    pub async fn forget_kept_by(&self, keeper: Keeper, key: &Arc<CacheKey>) {
+    pub async fn forget_kept_by(&self, keeper: Keeper, key: &CacheKey) {
         let landing = self.landing.lock().await;
-        if self.entries.get(&**key).await.is_some_and(|held| held.keeper() == keeper) {
-            self.keep(&landing, key, None).await;
+        if self.entries.get(key).await.is_some_and(|held| held.keeper() == keeper) {
+            self.drop_entry(&landing, key).await;
         }
+    }
+
+    /// Forgets what nobody holds any more who would compare it.
+    pub async fn forget_copy(&self, key: &CacheKey) {
+        let landing = self.landing.lock().await;
+        self.drop_entry(&landing, key).await;
+    }
+
+    /// Returns once another replica is to be asked about the vault.
+    pub(crate) async fn moved(&self, vault: &VaultId) {
+        self.others.elsewhere(vault, None).await;
     }
 
     /// Everything that is held of the vault and kept by this replica was confirmed by a round that began at `began`, except

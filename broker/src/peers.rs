@@ -60,6 +60,7 @@ use self::{
     links::Links,
     member::{MemberId, State},
     others::Reads,
+    view::Standing,
 };
 use crate::{
     budget::{Share, Shares},
@@ -146,7 +147,7 @@ impl Peers {
             let open: HashSet<Origin> = readers.all().iter().map(|vault| vault.id().origin.clone()).collect();
             for origin in open {
                 let key = origin.to_string();
-                if now.owns(&key) && !before.owns(&key) {
+                if now.owns(&key) && (!before.owns(&key) || is_recognised_anew(&before, &now, &key)) {
                     self.won.fetch_add(1, Ordering::Relaxed);
                     self.followers.tell(&Event::Won(origin));
                 }
@@ -166,8 +167,50 @@ impl Peers {
     }
 }
 
+/// Whether a replica that took another one for the owner of `key` takes this one for it now.
+fn is_recognised_anew(before: &Standing, now: &Standing, key: &str) -> bool {
+    let took_another = |id| before.peers.iter().any(|peer| peer.id == id && peer.owner(key) != before.own);
+    now.peers.iter().any(|peer| peer.owner(key) == now.own && took_another(peer.id))
+}
+
 impl Shares for Peers {
     fn share(&self, origin: &Origin) -> Share {
         self.board.share(origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        peers::member::Beat,
+        testing::{self, Memory},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_taken_for_the_owner_again_says_so_though_it_never_took_another_for_it() {
+        let peers = Peers::new(Board::alone(2));
+        let readers = testing::readers(&Memory::new(0));
+        let vault = testing::snapshot(testing::ACME).usable_vaults().next().unwrap();
+        readers.open(&vault).unwrap();
+        let key = vault.id.origin.to_string();
+        let yields = |other: &MemberId| ring::owner(&key, [*other, peers.own()]) == Some(peers.own());
+        let other = (1_u64..).map(MemberId::from).find(yields).unwrap();
+        let mut following = peers.followers.add().unwrap();
+        let hear = |serving: &[MemberId]| {
+            peers.board.hear(Beat { id: other, state: State::Serving, serving: serving.to_vec() });
+        };
+        let shutdown = CancellationToken::new();
+        let tells = async {
+            let within = Duration::from_secs(1);
+            for (serving, won) in [(&[other][..], false), (&[other, peers.own()], true), (&[peers.own(), other], false)]
+            {
+                hear(serving);
+                let told = timeout(within, following.next()).await;
+                assert_eq!(matches!(told, Ok(Some(Event::Won(_)))), won, "{serving:?}");
+            }
+            shutdown.cancel();
+        };
+        tokio::join!(peers.announce(&readers, shutdown.clone()), tells);
     }
 }

@@ -1,5 +1,5 @@
-//! The short form of `cargo faults` for one replica: every trouble in every state, each for a moment. And what a broker does
-//! whose memory is limited. Three replicas are played by `cargo faults --replicas 3`: too much for a machine that tests share.
+//! The short form of `cargo faults`: every trouble in every state, each for a moment, for one replica and for three. And what a
+//! broker does whose memory is limited.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers included")]
 
@@ -12,6 +12,8 @@ use keyward_tests::{
     resilience::shop::{Building, Shop, Vault, reference},
 };
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+const REPLICAS: [usize; 2] = [1, 3];
 
 /// Another one each time, unless one is given: what fails once can be played again.
 fn seed() -> u64 {
@@ -29,13 +31,17 @@ fn assert_well(played: &Played, seed: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_goes_wrong_with_a_vault_no_promise_is_broken() {
     let seed = seed();
-    assert_well(&suite::of_vault(1, Length::SHORT, seed).await.unwrap(), seed);
+    for replicas in REPLICAS {
+        assert_well(&suite::of_vault(replicas, Length::SHORT, seed).await.unwrap(), seed);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_goes_wrong_around_a_broker_no_promise_is_broken() {
     let seed = seed();
-    assert_well(&suite::of_stage(1, Length::SHORT, seed).await.unwrap(), seed);
+    for replicas in REPLICAS {
+        assert_well(&suite::of_stage(replicas, Length::SHORT, seed).await.unwrap(), seed);
+    }
 }
 
 const VAULT: Vault<'_> = Vault { name: "acme", secrets: 400, used: 400, settings: "" };

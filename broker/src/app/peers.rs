@@ -34,9 +34,10 @@ pub(super) fn spawn(
     readiness: &Readiness,
 ) -> Result<(), StartError> {
     let Some(places) = &args.peers else { return Ok(()) };
-    let (peers, readers, drain) = (Arc::clone(&core.peers), Arc::clone(&core.readers), tasks.drain());
-    tasks.spawn("replicas' view", async move {
-        peers.keep(&readers, drain).await;
+    // Both outlive the drain: requests under way ask the others to the end.
+    let (peers, readers, close) = (Arc::clone(&core.peers), Arc::clone(&core.readers), tasks.close());
+    tasks.spawn_outliving("replicas' view", async move {
+        peers.keep(&readers, close).await;
         Ok::<_, Infallible>(())
     });
     let warm_up = WarmUp::default();
@@ -48,11 +49,18 @@ pub(super) fn spawn(
         warm_up: warm_up.clone(),
     };
     let addresses = addresses(tasks, places, cluster)?;
-    tasks.spawn("replicas", members.run(addresses, tasks.drain()));
-    let (peers, within, drain) = (Arc::clone(&core.peers), args.warm_up, tasks.drain());
+    tasks.spawn_outliving("replicas", members.run(addresses, tasks.close()));
+    let (peers, snapshot, within, drain) =
+        (Arc::clone(&core.peers), Arc::clone(&core.snapshot), args.warm_up, tasks.drain());
     let warming = readiness.require("what other replicas hold");
     tasks.spawn("warming up", async move {
-        if let Some(over) = drain.run_until_cancelled(warm_up.over(within)).await {
+        let warm = async {
+            let over = warm_up.over(within).await;
+            // Who does not know what is declared can own nothing.
+            snapshot.until_complete().await;
+            over
+        };
+        if let Some(over) = drain.run_until_cancelled(warm).await {
             match over {
                 Ok(took) => tracing::info!(?took, "what other replicas hold is here"),
                 Err(missing) => tracing::warn!(missing, "not every replica has told in time what it holds"),

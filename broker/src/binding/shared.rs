@@ -36,26 +36,25 @@ impl Shared {
     /// Hands records over to those who own their pods, whenever that changes, until `shutdown`, and then once more.
     pub async fn keep(&self, shutdown: CancellationToken) {
         let mut changes = self.peers.board.watch();
-        let (mut before, mut lost) = (changes.borrow_and_update().clone(), self.peers.board.lost());
+        let mut lost = self.peers.board.lost();
         loop {
             let goes_on = matches!(shutdown.run_until_cancelled(changes.changed()).await, Some(Ok(())));
-            let now = changes.borrow_and_update().clone();
+            let standing = changes.borrow_and_update().clone();
             if self.peers.board.lost() > lost {
                 lost = self.peers.board.lost();
                 self.own.doubt();
             }
-            self.hand_over(&before, &now).await;
+            self.hand_over(&standing).await;
             if !goes_on {
                 return;
             }
-            before = now;
         }
     }
 
-    /// What was this replica's and is not any more.
-    async fn hand_over(&self, before: &Standing, now: &Standing) {
-        let is_moved = |uid: &str| before.owns(uid) && !now.owns(uid);
-        let moved: Vec<_> = self.own.hand_over(is_moved).into_iter().map(wire::of_handed).collect();
+    /// What is here and another one's. Some of it that one has already: what has moved while earlier records were handed over, or
+    /// could not be, is found no other way, and to be told again changes nothing.
+    async fn hand_over(&self, standing: &Standing) {
+        let moved: Vec<_> = self.own.hand_over(|uid| !standing.owns(uid)).into_iter().map(wire::of_handed).collect();
         if moved.is_empty() {
             return;
         }

@@ -70,7 +70,9 @@ impl Bucket {
     pub(super) fn set_budget(&mut self, budget: u32, now: Instant) {
         self.fill(now);
         self.budget = budget;
-        self.resize(true);
+        let capacity = self.share_of_budget();
+        self.level = (self.level + capacity - self.capacity).min(capacity);
+        self.capacity = capacity;
     }
 
     /// Another share.
@@ -78,7 +80,7 @@ impl Bucket {
         self.fill(now);
         self.share = share;
         self.lend_until(now);
-        self.resize(false);
+        self.resize();
     }
 
     /// What others lend, if it has not run out, they lend for a while longer.
@@ -95,13 +97,11 @@ impl Bucket {
         self.share.of_budget(self.budget) / 2.0
     }
 
-    /// What is spent stays spent; what comes to it is there at once if it is `full`.
-    fn resize(&mut self, full: bool) {
-        let capacity = self.share_of_budget();
-        let gained = capacity - std::mem::replace(&mut self.capacity, capacity);
-        if full || gained < 0.0 {
-            self.level = (self.level + gained).min(self.capacity);
-        }
+    /// Nothing comes to it by a move, and what it has still to spend is the last to go: all replicas together never have more
+    /// than before, and a share that goes to and fro leaves no debt behind.
+    fn resize(&mut self) {
+        self.capacity = self.share_of_budget();
+        self.level = self.level.min(self.capacity);
     }
 
     /// Takes `cost` requests for a caller of `class` who has `waited` so long, or says when to ask again.
@@ -160,7 +160,7 @@ impl Bucket {
         if let Some(until) = self.lent_until.take_if(|until| *until < now) {
             self.fill_to(until);
             self.share = self.share.unaided();
-            self.resize(false);
+            self.resize();
         }
         self.fill_to(now);
     }
@@ -264,6 +264,19 @@ mod tests {
         bucket.set_share(part(1, 3), now);
         bucket.set_share(part(3, 3), now);
         assert_eq!(bucket.left(now), 0, "to and fro gives nothing");
+    }
+
+    #[test]
+    fn a_share_that_goes_to_and_fro_leaves_no_debt() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(200, part(1, 1), now);
+        for _ in 0..20 {
+            bucket.set_share(part(0, 1), now);
+            bucket.set_share(part(1, 1), now);
+        }
+        assert_eq!(bucket.left(now), 0, "nothing comes to it by a move");
+        let filled = now + Duration::from_secs(5);
+        assert_eq!(bucket.left(filled), 50);
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Entry {
     }
 
     /// Whether `other` says the same to everybody.
-    pub(super) fn same_as(&self, other: &Self) -> bool {
+    pub fn same_as(&self, other: &Self) -> bool {
         self.version == other.version && self.attributes == other.attributes
     }
 

@@ -74,11 +74,13 @@ where
         F: Future<Output = Option<T>> + Send + 'static,
     {
         let mut read = Some(read);
-        let (own, landed) = self.board(key, &mut read)?;
-        match outcome(landed).await {
-            // For want of callers, at the moment at which this one came.
-            Err(Stranded::GivenUp) if !own => outcome(self.board(key, &mut read)?.1).await,
-            ended => ended,
+        loop {
+            let (own, landed) = self.board(key, &mut read)?;
+            match outcome(landed).await {
+                // For want of callers, at the moment at which this one came; or it was a poll's, whose vault has moved.
+                Err(Stranded::GivenUp) if !own => {}
+                ended => return ended,
+            }
         }
     }
 

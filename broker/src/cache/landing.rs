@@ -118,13 +118,18 @@ impl ObjectCache {
     }
 
     /// Keeps what was weighed.
-    pub(super) async fn keep(&self, _: &MutexGuard<'_, ()>, key: &Arc<CacheKey>, found: Option<&Arc<Entry>>) {
+    pub(super) async fn keep(&self, landing: &MutexGuard<'_, ()>, key: &Arc<CacheKey>, found: Option<&Arc<Entry>>) {
         if let Some(entry) = found {
             self.refusals.lift(key).await;
             self.entries.insert(CacheKey::clone(key), Arc::clone(entry)).await;
         } else {
-            self.entries.invalidate(&**key).await;
+            self.drop_entry(landing, key).await;
         }
+    }
+
+    /// Whatever is held of the key is not held any more.
+    pub(super) async fn drop_entry(&self, _: &MutexGuard<'_, ()>, key: &CacheKey) {
+        self.entries.invalidate(key).await;
     }
 
     /// The object was not given. What a poll is refused ends with its batch.

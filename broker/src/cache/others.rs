@@ -17,9 +17,9 @@ pub trait Others: Send + Sync {
     /// Reads the object where its vault is owned. `None`: this replica owns it, or nobody better is there: read the vault.
     async fn read(&self, key: &CacheKey) -> Option<Result<Entry, LoadError>>;
 
-    /// Returns once [`Self::read`] would ask another replica: the vault's budget has gone there, and who waits for it here
-    /// waits in vain.
-    async fn elsewhere(&self, key: &CacheKey);
+    /// Returns once another replica is to be asked about the vault: its budget has gone there, and who waits for it here waits in
+    /// vain. Whoever waits because of an object waits on while another replica asks this one for it.
+    async fn elsewhere(&self, vault: &VaultId, object: Option<&CacheKey>);
 
     /// A batch is about to be swapped: returns once every follower holds it back or is lost. Waited for no longer than
     /// [`PREPARED_WITHIN`](super::PREPARED_WITHIN).
@@ -48,7 +48,7 @@ impl Others for Alone {
     async fn read(&self, _: &CacheKey) -> Option<Result<Entry, LoadError>> {
         None
     }
-    async fn elsewhere(&self, _: &CacheKey) {
+    async fn elsewhere(&self, _: &VaultId, _: Option<&CacheKey>) {
         pending::<()>().await;
     }
     async fn prepare(&self, _: &Arc<Batch>) {}

@@ -36,7 +36,7 @@ impl<T> Wanted<'_, T> {
     async fn moot(&self) -> Moot {
         tokio::select! {
             () = self.waiting.gone() => Moot::Unwanted,
-            () = self.others.elsewhere(self.key) => Moot::Elsewhere,
+            () = self.others.elsewhere(&self.key.vault, Some(self.key)) => Moot::Elsewhere,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use futures::future::join_all;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -26,6 +26,10 @@ const QUEUE: usize = 4_096;
 
 /// Followers at once. There are as many as other replicas, and for a moment those that are replaced.
 const MAX_FOLLOWERS: usize = 128;
+
+/// How long somebody with much to tell waits for a slow follower, and how often it looks.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A little less than a swap waits for all of them.
 const PATIENCE: Duration = PREPARED_WITHIN.saturating_sub(Duration::from_millis(50));
@@ -113,6 +117,18 @@ impl Followers {
         self.cut_off.fetch_add((before - all.len()) as u64, Ordering::Relaxed);
     }
 
+    /// Returns once all of them have room for `count` things more, but for those that take too long.
+    pub async fn until_room(&self, count: usize) {
+        let has_room = || self.all().iter().all(|follower| follower.queue.capacity() >= count);
+        let room = async {
+            while !has_room() {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        // Whoever is slower is cut off when it is told more, and follows anew.
+        let _ = timeout(ROOM_WITHIN, room).await;
+    }
+
     /// Returns once all of them hold `batch` back, but for those that are too slow.
     pub async fn prepare(&self, batch: &Arc<Batch>) {
         let number = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
@@ -170,7 +186,8 @@ impl Following {
 
     /// It holds back all batches up to `number`.
     pub fn prepared(&self, number: u64) {
-        self.progress.prepared.send_replace(number);
+        // Two swaps may be prepared at once, and the later one first.
+        self.progress.prepared.send_modify(|prepared| *prepared = number.max(*prepared));
         if self.queue.is_empty() {
             self.progress.late.store(false, Ordering::Relaxed);
         }
@@ -195,6 +212,41 @@ mod tests {
 
     fn won() -> Event {
         Event::Won(testing::vault("{vaultName: acme}").origin.clone())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_much_to_tell_waits_for_room_and_for_nobody_for_ever() {
+        let followers = Arc::new(Followers::default());
+        let mut following = followers.add().unwrap();
+        for _ in 0..QUEUE {
+            followers.tell(&won());
+        }
+        let began = Instant::now();
+        let reads = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            while following.next_now().is_some() {}
+        };
+        tokio::join!(followers.until_room(1_000), reads);
+        assert!(began.elapsed() < ROOM_WITHIN, "{:?}", began.elapsed());
+        for _ in 0..QUEUE {
+            followers.tell(&won());
+        }
+        followers.until_room(1_000).await;
+        assert_eq!((followers.count(), followers.cut_off()), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_swaps_are_prepared_in_either_order() {
+        let followers = Arc::new(Followers::default());
+        let following = followers.add().unwrap();
+        let (one, two) = (batch(), batch());
+        let began = Instant::now();
+        let tells = async {
+            following.prepared(2);
+            following.prepared(1);
+        };
+        tokio::join!(followers.prepare(&one), followers.prepare(&two), tells);
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -53,7 +53,10 @@ pub enum Ended {
     /// It is followed at another address.
     #[error("it is followed at another address already")]
     Twin,
-    /// It said no, or the stream broke.
+    /// Nobody is there, or whoever is says no.
+    #[error("{0}")]
+    Unheard(Status),
+    /// The stream broke.
     #[error("{0}")]
     Status(#[from] Status),
     /// It said nothing.
@@ -67,6 +70,13 @@ pub enum Ended {
     Garbled(#[from] Garbled),
 }
 
+impl Ended {
+    /// Whether nothing is to be expected from there. Whoever was slow, or broke off, may still tell what it holds.
+    fn is_nobody(&self) -> bool {
+        matches!(self, Self::Own | Self::Twin | Self::Unheard(_))
+    }
+}
+
 impl Link {
     /// Follows whoever is there, as long as `wanted` says that somebody may be.
     pub async fn run(self, wanted: impl Fn() -> bool) {
@@ -74,7 +84,9 @@ impl Link {
         while wanted() {
             let began = Instant::now();
             let Err(ended) = self.follow().await;
-            self.place.settle(Settled::Nobody);
+            if ended.is_nobody() {
+                self.place.settle(Settled::Nobody);
+            }
             tracing::debug!(address = %self.connection.address(), reason = %ended, "not followed any more");
             if began.elapsed() > A_WHILE {
                 pause = PAUSES.0;
@@ -93,7 +105,8 @@ impl Link {
     async fn follow(&self) -> Result<Infallible, Ended> {
         // Vaults that are not known yet could be told in vain.
         self.peers.until_synced(&self.copies.snapshot).await;
-        let (answers, mut told) = timeout(FIRST_WORD, self.say_hello()).await.map_err(|_| Ended::Silent)??;
+        let hello = timeout(FIRST_WORD, self.say_hello()).await.map_err(|_| Ended::Silent)?;
+        let (answers, mut told) = hello.map_err(Ended::Unheard)?;
         let first = timeout(FIRST_WORD, told.message()).await.map_err(|_| Ended::Silent)??.ok_or(Ended::Over)?;
         let Some(Word::Beat(beat)) = first.word else { return Err(Garbled("the first word is no beat").into()) };
         let beat = to_beat(beat)?;

@@ -25,6 +25,9 @@ use crate::{
     vault::origin::Origin,
 };
 
+/// Objects told to an owner at a time: less than a follower's queue holds.
+const OFFERS: usize = 1_000;
+
 /// Where copies are kept.
 #[derive(Clone)]
 pub struct Copies {
@@ -88,7 +91,7 @@ impl Mirror {
             Word::Landed(landed) => self.landed(landed).await?,
             Word::Forgotten(key) => {
                 if let Some(key) = self.key(key.vault, key.object)? {
-                    self.copies.cache.forget_kept_by(self.keeper, &key).await;
+                    self.forgotten(&key).await;
                 }
             }
             Word::Confirmed(confirmed) => self.confirmed(confirmed)?,
@@ -111,7 +114,7 @@ impl Mirror {
         let origins: HashSet<Origin> = self.copies.cache.entries().map(|(key, _)| key.vault.origin.clone()).collect();
         for origin in origins {
             if standing.owner(&origin.to_string()) == self.from {
-                self.offer(&origin);
+                self.offer(&origin).await;
             }
         }
         Ok(Then::Complete)
@@ -122,7 +125,7 @@ impl Mirror {
         let last = held.last;
         self.take(held).await?;
         if last {
-            self.offer(&Origin::parse(&won.origin).map_err(|_| Garbled("an origin that is none"))?);
+            self.offer(&Origin::parse(&won.origin).map_err(|_| Garbled("an origin that is none"))?).await;
         }
         Ok(())
     }
@@ -139,25 +142,49 @@ impl Mirror {
         Ok(())
     }
 
-    /// What is told by one who does not own the vault is taken where nothing as new is held, and leaves it to its keeper.
+    /// What is told by one who does not own the vault is taken where nothing as new is held, and leaves it to its keeper. What is
+    /// told at second hand has been under way for longer, and looks as if it had been read later: the same says nothing new.
     async fn copy(&mut self, key: Arc<CacheKey>, entry: Arc<Entry>, news: News) {
-        let keeps = self.peers.board.standing().owner(&key.vault.origin.to_string()) == self.from;
+        let keeps = self.is_told_by_the_owner(&key);
         let now = Instant::now();
         let held = if keeps { None } else { self.copies.cache.held(&key).await };
-        if held.is_none_or(|held| held.since_read(now) > entry.since_read(now)) {
+        let is_new = |held: &Entry| !held.same_as(&entry) && held.since_read(now) > entry.since_read(now);
+        if held.is_none_or(|held| is_new(&held)) {
             self.offered.remove(&key);
             self.copies.cache.mirror(key, entry, news).await;
         }
     }
 
+    /// The other replica does not hold it any more. What it owns, nobody else compares; what this replica owns, it holds whatever
+    /// others make room for.
+    async fn forgotten(&self, key: &CacheKey) {
+        if self.is_told_by_the_owner(key) {
+            self.copies.cache.forget_copy(key).await;
+        } else if !self.owns(key) {
+            self.copies.cache.forget_kept_by(self.keeper, key).await;
+        }
+    }
+
+    fn is_told_by_the_owner(&self, key: &CacheKey) -> bool {
+        self.peers.board.standing().owner(&key.vault.origin.to_string()) == self.from
+    }
+
+    fn owns(&self, key: &CacheKey) -> bool {
+        self.peers.board.standing().owns(&key.vault.origin.to_string())
+    }
+
     /// Tells the owner of `origin` what it has not told.
-    fn offer(&mut self, origin: &Origin) {
+    async fn offer(&mut self, origin: &Origin) {
         let entries = self.copies.cache.entries();
-        for (key, entry) in entries.filter(|(key, entry)| key.vault.origin == *origin && entry.keeper() != self.keeper)
-        {
-            entry.keep_by(self.keeper);
-            self.offered.insert(Arc::clone(&key), Instant::now());
-            self.peers.followers.tell(&Event::Landed(key, entry, News::Same));
+        let untold = entries.filter(|(key, entry)| key.vault.origin == *origin && entry.keeper() != self.keeper);
+        let untold: Vec<_> = untold.collect();
+        for offers in untold.chunks(OFFERS) {
+            self.peers.followers.until_room(offers.len()).await;
+            for (key, entry) in offers {
+                entry.keep_by(self.keeper);
+                self.offered.insert(Arc::clone(key), Instant::now());
+                self.peers.followers.tell(&Event::Landed(Arc::clone(key), Arc::clone(entry), News::Same));
+            }
         }
     }
 
@@ -165,6 +192,10 @@ impl Mirror {
         let (news, is_answer) = (encoding::to_news(landed.news()), landed.answer);
         let told = landed.key.ok_or(Garbled("something landed without its key"))?;
         let Some(key) = self.key(told.vault, told.object)? else { return Ok(()) };
+        // What somebody offers is for the vault's owner, who may have been refused it.
+        if news == News::Same && !self.owns(&key) && !self.is_told_by_the_owner(&key) {
+            return Ok(());
+        }
         let entry = Arc::new(encoding::to_entry(landed.entry, self.keeper, Instant::now())?);
         self.copy(Arc::clone(&key), entry, news).await;
         if !is_answer {
@@ -175,7 +206,7 @@ impl Mirror {
 
     /// Says what is held now of what another one has told, where it is this replica that keeps it.
     async fn answer(&self, key: &Arc<CacheKey>, news: News) {
-        if self.peers.board.standing().owns(&key.vault.origin.to_string()) {
+        if self.owns(key) {
             let event = match self.copies.cache.held(key).await {
                 Some(held) => Event::Kept(Arc::clone(key), held, news),
                 None => Event::Forgotten(Arc::clone(key)),

@@ -76,14 +76,14 @@ impl Others for Peers {
         Some(Err(LoadError::NoOwner))
     }
 
-    async fn elsewhere(&self, key: &CacheKey) {
-        let origin = key.vault.origin.to_string();
+    async fn elsewhere(&self, vault: &VaultId, object: Option<&CacheKey>) {
+        let origin = vault.origin.to_string();
         let mut standing = self.board.watch();
         loop {
             let owner = standing.borrow_and_update().owner(&origin);
             let asks = owner != self.own() && self.links.to(owner).is_some();
             // Those who ask for it take this replica for the owner, and lend it their part.
-            if asks {
+            if asks && let Some(key) = object {
                 self.asked.lets_go_of(key).await;
             }
             if asks && standing.borrow().owner(&origin) == owner {

@@ -39,6 +39,13 @@ impl Current {
         self.published.send_replace(());
     }
 
+    /// Returns once everything that is declared is known.
+    pub async fn until_complete(&self) {
+        let mut published = self.published.subscribe();
+        // The sender lives as long as `self`.
+        while !self.load().is_complete() && published.changed().await.is_ok() {}
+    }
+
     /// Returns once a snapshot holds that is `ready`, or at `deadline`.
     pub async fn until(&self, deadline: Instant, ready: impl Fn(&Snapshot) -> bool) {
         let mut published = self.published.subscribe();

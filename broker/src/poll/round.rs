@@ -95,7 +95,7 @@ impl Rounds {
                 Ok(listing) => self.compare(vault, objects, listing.as_ref(), began, &mut tally).await,
                 Err(error) => {
                     tally.skip(objects);
-                    tally.fail("its listing", &error.into());
+                    tally.fail("its listing", &error);
                 }
             }
         }
@@ -165,14 +165,18 @@ impl Rounds {
         vault: &Arc<OpenVault>,
         collection: Collection,
         objects: &'a [Watched],
-    ) -> Result<Option<Listing<'a>>, ReadError> {
+    ) -> Result<Option<Listing<'a>>, LoadError> {
         let listed = objects.iter().filter(|one| one.key.object.version.is_none());
         let reads = listed.clone().map(|one| u64::from(cost(&one.key.object))).sum();
         let choice = vault.progress().learned(collection).choose(reads, Instant::now());
         vault.progress().last_choice = Some(choice);
         let Choice::List { max_pages } = choice else { return Ok(None) };
         let names = listed.map(|one| &one.key.object.name);
-        match list(vault, collection, names, max_pages).await {
+        let listing = tokio::select! {
+            listing = list(vault, collection, names, max_pages) => listing,
+            () = self.cache.moved(vault.id()) => return Err(LoadError::Interrupted),
+        };
+        match listing {
             Ok(listing) => {
                 vault.progress().learned(collection).listed(listing.size(), Instant::now());
                 Ok(Some(listing))
@@ -188,7 +192,7 @@ impl Rounds {
                 if matches!(error, ReadError::Malformed(_)) {
                     vault.progress().learned(collection).refuse(Instant::now());
                 }
-                Err(error)
+                Err(error.into())
             }
         }
     }

@@ -10,6 +10,7 @@
 //! | [`token`] | a token, a key set | whoever reaches the broker's port, the issuer |
 //! | [`certificate`] | a PFX or PEM with its leaf | whoever may write to a vault |
 //! | [`answer`] | a vault's refusal, a page of its list | whoever answers as a vault |
+//! | [`pod`] | a pod | the API server, and whoever creates pods |
 //! | [`mod@reference`] | an environment variable's value | whoever creates pods |
 
 pub mod answer;
@@ -17,6 +18,7 @@ pub mod certificate;
 pub mod events;
 pub mod image;
 pub mod messages;
+pub mod pod;
 pub mod reference;
 pub mod review;
 pub mod token;
@@ -25,7 +27,7 @@ pub mod token;
 pub type Target = fn(&[u8]);
 
 /// Each by the name of its corpus.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("admission_review", review::admission_review),
     ("certificate", certificate::certificate),
     ("event_grid", events::event_grid),
@@ -35,6 +37,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("key_set", token::key_set),
     ("list_page", answer::list_page),
     ("message", messages::message),
+    ("pod", pod::pod),
     ("reference", reference::reference),
     ("refusal", answer::refusal),
     ("token", token::token),

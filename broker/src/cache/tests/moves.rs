@@ -22,7 +22,7 @@ impl Others for Owner {
         self.owns.borrow().then_some(Ok(entry))
     }
 
-    async fn elsewhere(&self, _: &CacheKey) {
+    async fn elsewhere(&self, _: &VaultId, _: Option<&CacheKey>) {
         self.owns.subscribe().wait_for(|owns| *owns).await.unwrap();
     }
 

@@ -31,7 +31,7 @@ impl Others for Recorder {
         None
     }
 
-    async fn elsewhere(&self, _: &CacheKey) {
+    async fn elsewhere(&self, _: &VaultId, _: Option<&CacheKey>) {
         pending::<()>().await;
     }
 
