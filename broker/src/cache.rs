@@ -13,6 +13,7 @@
 //! | `batch` | changes that become visible together |
 //! | `transitions` | which keys are being swapped, for those who look up several |
 //! | `refusals` | answers that there is nothing to be had, remembered for a moment |
+//! | `order` | which of two readings was the later one |
 //! | `others` | the other replicas, as the cache sees them |
 //! | `totals` | what was counted |
 //! | `sync` | what `flights` and `transitions` are built on |
@@ -26,6 +27,7 @@ mod batch;
 mod entry;
 mod flights;
 mod landing;
+mod order;
 mod others;
 mod read;
 mod refusals;
@@ -50,6 +52,7 @@ pub use batch::{Batch, Found, HELD_AT_MOST, Held, PREPARED_WITHIN};
 pub use entry::{Entry, Freshness, Kept, Served};
 use flights::{Flights, Passengers, Stranded};
 use landing::{Lands, Outcome};
+pub use order::ReadAt;
 pub use others::{Alone, Keeper, News, Others};
 pub(crate) use read::cost;
 use read::{Moot, Wanted};
@@ -253,7 +256,7 @@ impl ObjectCache {
             Ok(_) if outcome.landed => Ok(Checked::Same),
             Ok(entry) => Ok(Checked::Changed(Found::Entry(entry))),
             Err(error) if !is_refusal(&error) => Err(error),
-            Err(_) if self.holds(key) => Ok(Checked::Changed(Found::Refused(outcome.began))),
+            Err(_) if self.holds(key) => Ok(Checked::Changed(Found::Refused(ReadAt::here(outcome.began)))),
             Err(_) => Ok(Checked::Same),
         }
     }

@@ -2,12 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::{sync::oneshot, time::timeout};
 
-use super::{Alone, CacheKey, Entry, News, ObjectCache, Others, transitions::Transition};
+use super::{Alone, CacheKey, Entry, News, ObjectCache, Others, ReadAt, transitions::Transition};
 use crate::policy::VaultId;
 
 /// How long a swap waits for the other replicas: as long as one that says nothing is taken for alive.
@@ -32,12 +29,12 @@ pub enum Found {
     /// It is this now.
     Entry(Arc<Entry>),
     /// The vault refused it, in answer to a request that began then.
-    Refused(Instant),
+    Refused(ReadAt),
 }
 
 impl Found {
     /// When the request began that found it.
-    pub fn read(&self) -> Instant {
+    pub fn read(&self) -> ReadAt {
         match self {
             Self::Entry(entry) => entry.read_at(),
             Self::Refused(read) => *read,

@@ -11,7 +11,7 @@ use std::{
 use keyward_types::ObjectVersion;
 use tokio::time::Instant;
 
-use super::Keeper;
+use super::{Keeper, ReadAt};
 use crate::{
     milliseconds::milliseconds,
     object::{Attributes, Object, Stamp},
@@ -32,7 +32,7 @@ pub struct Entry {
     pub stamp: Stamp,
     /// The object.
     pub object: Object,
-    read: Instant,
+    read: ReadAt,
     /// When the vault last said that this still holds: milliseconds after `read`.
     confirmed: AtomicU64,
     keeper: AtomicU32,
@@ -45,6 +45,8 @@ pub struct Kept {
     pub by: Keeper,
     /// How long ago the request began that read it.
     pub since_read: Duration,
+    /// Its [`ReadAt::order`] there.
+    pub order: i64,
     /// How long ago the vault last said that it holds.
     pub since_confirmed: Duration,
 }
@@ -79,7 +81,7 @@ impl Entry {
         began: Instant,
     ) -> Self {
         let keeper = AtomicU32::new(Keeper::SELF.0);
-        Self { version, attributes, stamp, object, read: began, confirmed: AtomicU64::new(0), keeper }
+        Self { version, attributes, stamp, object, read: ReadAt::here(began), confirmed: AtomicU64::new(0), keeper }
     }
 
     /// A copy of what another replica holds, and how old that was at `now`.
@@ -93,7 +95,8 @@ impl Entry {
     ) -> Self {
         // A clock that does not go back so far began with this machine.
         let read = now.checked_sub(kept.since_read).unwrap_or(now);
-        let entry = Self::new(version, attributes, stamp, object, read);
+        let mut entry = Self::new(version, attributes, stamp, object, read);
+        entry.read = ReadAt::told(read, kept.by, kept.order);
         entry.keep_by(kept.by);
         entry.confirm(read + kept.since_read.saturating_sub(kept.since_confirmed));
         entry
@@ -110,25 +113,25 @@ impl Entry {
     }
 
     /// When its read began: of two, the later one is what the vault said last.
-    pub(super) fn read_at(&self) -> Instant {
+    pub fn read_at(&self) -> ReadAt {
         self.read
     }
 
     /// The vault said at `at` that this still holds.
     pub fn confirm(&self, at: Instant) {
-        let after = at.saturating_duration_since(self.read);
+        let after = at.saturating_duration_since(self.read.instant);
         self.confirmed.fetch_max(milliseconds(after), Ordering::Relaxed);
     }
 
     /// How long ago the vault last said that this holds.
     pub fn age(&self, now: Instant) -> Duration {
         let confirmed = Duration::from_millis(self.confirmed.load(Ordering::Relaxed));
-        now.saturating_duration_since(self.read).saturating_sub(confirmed)
+        now.saturating_duration_since(self.read.instant).saturating_sub(confirmed)
     }
 
     /// How long ago its value was last read.
     pub fn since_read(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.read)
+        now.saturating_duration_since(self.read.instant)
     }
 
     /// Whether it may be served, by its vault's `pollInterval` and `maxStale`.

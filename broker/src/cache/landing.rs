@@ -8,7 +8,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use tokio::{sync::MutexGuard, time::Instant};
 
-use super::{CacheKey, Entry, Freshness, LoadError, News, ObjectCache, is_refusal, read::Answer};
+use super::{CacheKey, Entry, Freshness, LoadError, News, ObjectCache, ReadAt, is_refusal, read::Answer};
 use crate::{changes::Change, policy::VaultEntry};
 
 /// What a read came to.
@@ -51,7 +51,7 @@ impl ObjectCache {
 
     /// Keeps what was read, unless what is held is of a newer version and may still be served, or it is to land later.
     async fn take(&self, key: &Arc<CacheKey>, read: Arc<Entry>, vault: &VaultEntry, lands: Lands) -> Outcome {
-        let (held, began) = (self.entries.get(&**key).await, read.read_at());
+        let (held, began) = (self.entries.get(&**key).await, read.read_at().instant);
         if let Some(held) = &held
             && held.is_newer_than(&read)
             && held.freshness(vault, Instant::now()) != Freshness::TooOld
@@ -100,11 +100,12 @@ impl ObjectCache {
         &self,
         _: &MutexGuard<'_, ()>,
         key: &Arc<CacheKey>,
-        read: Instant,
+        read: ReadAt,
         found: Option<&Arc<Entry>>,
     ) -> Option<News> {
         let (held, refused_at) = (self.entries.get(&**key).await, self.refusals.refused_at(key).await);
-        if held.as_ref().map(|held| held.read_at()).max(refused_at) > Some(read) {
+        let known = held.iter().map(|held| held.read_at()).chain(refused_at.map(ReadAt::here));
+        if known.into_iter().any(|known| known.is_after(read)) {
             return None;
         }
         match (held, found) {
@@ -138,7 +139,7 @@ impl ObjectCache {
         self.refusals.remember(CacheKey::clone(key), error, began, Instant::now()).await;
         if is_refusal(error)
             && lands == Lands::AtOnce
-            && self.weigh(&landing, key, began, None).await.is_some_and(|news| news != News::Same)
+            && self.weigh(&landing, key, ReadAt::here(began), None).await.is_some_and(|news| news != News::Same)
         {
             self.others.forgotten(key);
             self.keep(&landing, key, None).await;
@@ -155,7 +156,7 @@ impl ObjectCache {
             }
             Err(error) => {
                 let landing = self.landing.lock().await;
-                if is_refusal(&error) && self.weigh(&landing, key, began, None).await.is_some() {
+                if is_refusal(&error) && self.weigh(&landing, key, ReadAt::here(began), None).await.is_some() {
                     self.keep(&landing, key, None).await;
                 }
                 Outcome { began, answer: Err(error), landed: false }

@@ -17,7 +17,7 @@ pub mod vault;
 
 pub use self::{
     beat::{of_beat, to_beat},
-    entry::{of_entry, to_entry},
+    entry::{of_entry, of_refused, to_entry, to_refused},
     failure::{of_failure, to_failure},
     object::{of_news, of_object, to_news, to_object},
 };

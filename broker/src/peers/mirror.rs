@@ -146,9 +146,8 @@ impl Mirror {
     /// told at second hand has been under way for longer, and looks as if it had been read later: the same says nothing new.
     async fn copy(&mut self, key: Arc<CacheKey>, entry: Arc<Entry>, news: News) {
         let keeps = self.is_told_by_the_owner(&key);
-        let now = Instant::now();
         let held = if keeps { None } else { self.copies.cache.held(&key).await };
-        let is_new = |held: &Entry| !held.same_as(&entry) && held.since_read(now) > entry.since_read(now);
+        let is_new = |held: &Entry| !held.same_as(&entry) && entry.read_at().is_after(held.read_at());
         if held.is_none_or(|held| is_new(&held)) {
             self.offered.remove(&key);
             self.copies.cache.mirror(key, entry, news).await;
@@ -309,9 +308,7 @@ fn found(vault: &Arc<VaultId>, change: v1::ObjectChange, keeper: Keeper) -> Resu
     let object = Arc::new(encoding::to_object(change.object)?);
     let found = match change.found.ok_or(Garbled("a change without what was found"))? {
         FoundWord::Entry(entry) => Found::Entry(Arc::new(encoding::to_entry(Some(entry), keeper, now)?)),
-        FoundWord::RefusedMsAgo(ago) => {
-            Found::Refused(now.checked_sub(Duration::from_millis(ago)).ok_or(Garbled("a time that is none"))?)
-        }
+        FoundWord::Refused(refused) => Found::Refused(encoding::to_refused(refused, keeper, now)?),
     };
     Ok((Arc::new(CacheKey { vault: Arc::clone(vault), object }), found))
 }

@@ -65,7 +65,7 @@ fn among(recorder: &Arc<Recorder>) -> Fixture {
     Fixture { cache, ..fixture(ACME) }
 }
 
-const PEER: Kept = Kept { by: Keeper(7), since_read: Duration::ZERO, since_confirmed: Duration::ZERO };
+const PEER: Kept = Kept { by: Keeper(7), since_read: Duration::ZERO, since_confirmed: Duration::ZERO, order: 0 };
 
 /// What another replica read now: version `number`, of which the vault here need not know.
 pub(super) fn copy(name: &str, number: u32) -> Arc<Entry> {
@@ -131,7 +131,7 @@ async fn whoever_asks_for_what_is_held_back_waits_until_it_is_swapped_in() {
     }
     let held = all.cache.hold(all.batch(vec![
         (all.shared("s1"), Found::Entry(copy("s1", 2))),
-        (all.shared("s2"), Found::Refused(Instant::now())),
+        (all.shared("s2"), Found::Refused(ReadAt::here(Instant::now()))),
     ]));
     let began = Instant::now();
     assert_eq!(all.look(&["s3"]).await.unwrap(), [1]);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Garbled;
 use crate::{
-    cache::{Entry, Keeper, Kept},
+    cache::{Entry, Keeper, Kept, ReadAt},
     milliseconds::milliseconds,
     object::{Attributes, Certificate, Object, PublicKey, Stamp},
 };
@@ -27,6 +27,7 @@ pub fn of_entry(entry: &Entry, now: Instant) -> v1::ObjectEntry {
         stamp_hot: entry.stamp.hot,
         object: Some(of_body(&entry.object)),
         read_ms_ago: milliseconds(entry.since_read(now)),
+        read_order: entry.read_at().order(),
         confirmed_ms_ago: milliseconds(entry.age(now)),
     }
 }
@@ -46,9 +47,22 @@ pub fn to_entry(entry: Option<v1::ObjectEntry>, keeper: Keeper, now: Instant) ->
     let kept = Kept {
         by: keeper,
         since_read: Duration::from_millis(entry.read_ms_ago),
+        order: entry.read_order,
         since_confirmed: Duration::from_millis(entry.confirmed_ms_ago),
     };
     Ok(Entry::mirrored(version, attributes, stamp, object, kept, now))
+}
+
+/// A refusal as it travels at `now`.
+pub fn of_refused(asked: ReadAt, now: Instant) -> v1::RefusedObject {
+    let ms_ago = milliseconds(now.saturating_duration_since(asked.instant));
+    v1::RefusedObject { ms_ago, order: asked.order() }
+}
+
+/// As it was meant, having come from `keeper` at `now`.
+pub fn to_refused(refused: v1::RefusedObject, keeper: Keeper, now: Instant) -> Result<ReadAt, Garbled> {
+    let asked = now.checked_sub(Duration::from_millis(refused.ms_ago)).ok_or(Garbled("a time that is none"))?;
+    Ok(ReadAt::told(asked, keeper, refused.order))
 }
 
 fn of_body(object: &Object) -> Body {
@@ -89,7 +103,14 @@ mod tests {
         let version = ObjectVersion::new(&"c".repeat(32)).unwrap();
         let stamp = Stamp { updated: at(1_700_000_001), hot: true };
         let (since_read, since_confirmed) = (Duration::from_millis(90_000), Duration::from_millis(1_500));
-        Entry::mirrored(version, attributes, stamp, object, Kept { by: Keeper::SELF, since_read, since_confirmed }, now)
+        Entry::mirrored(
+            version,
+            attributes,
+            stamp,
+            object,
+            Kept { by: Keeper::SELF, since_read, since_confirmed, order: 0 },
+            now,
+        )
     }
 
     fn objects() -> [Object; 5] {

@@ -6,6 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
+    cache::ReadAt,
     changes::{Change, Changes},
     object::{Attributes, Object, Stamp},
     peers::{
@@ -66,7 +67,7 @@ impl Replica {
 fn entry(version: char, keeper: Keeper) -> Entry {
     let version = ObjectVersion::new(&version.to_string().repeat(32)).unwrap();
     let value = Object::Secret(SecretBytes::from("kwcanary"));
-    let kept = crate::cache::Kept { by: keeper, since_read: Duration::ZERO, since_confirmed: Duration::ZERO };
+    let kept = crate::cache::Kept { by: keeper, since_read: Duration::ZERO, since_confirmed: Duration::ZERO, order: 0 };
     Entry::mirrored(version, Attributes::default(), Stamp::default(), value, kept, Instant::now())
 }
 
@@ -113,12 +114,17 @@ impl Stream {
 
     /// Tells the next thing in the queue.
     async fn tell(&mut self) -> Vec<Then> {
-        let event = self.following.next().await.unwrap();
         let mut all = Vec::new();
-        for message in self.script.of(event, &self.from.copies.cache) {
-            all.push(self.mirror.hear(message.word.unwrap()).await.unwrap());
+        for word in self.messages().await {
+            all.push(self.mirror.hear(word).await.unwrap());
         }
         all
+    }
+
+    /// The next thing in the queue, as it travels now.
+    async fn messages(&mut self) -> Vec<Word> {
+        let event = self.following.next().await.unwrap();
+        self.script.of(event, &self.from.copies.cache).map(|message| message.word.unwrap()).collect()
     }
 }
 
@@ -160,6 +166,33 @@ async fn an_older_read_that_is_told_late_takes_nothing_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_words_that_had_to_wait_the_later_reading_wins() {
+    for (change, expected) in [(Some('2'), Some('2')), (None, None)] {
+        let mut stream = Stream::open(true);
+        let key = stream.from.read("a", '1').await;
+        advance(Duration::from_millis(20)).await;
+        let mut waiting = stream.messages().await;
+        advance(Duration::from_millis(980)).await;
+        let found = change.map_or_else(
+            || Found::Refused(ReadAt::here(Instant::now())),
+            |version| Found::Entry(Arc::new(entry(version, Keeper::SELF))),
+        );
+        let batch = Arc::new(Batch { vault: Arc::clone(&stream.from.vault().id), changes: vec![(key, found)] });
+        // Longer than from the first reading to word of it.
+        advance(Duration::from_millis(300)).await;
+        for event in [Event::Prepare(1, Arc::clone(&batch)), Event::Commit(1, batch)] {
+            stream.from.peers.followers.tell(&event);
+            waiting.extend(stream.messages().await);
+        }
+        advance(Duration::from_secs(1)).await;
+        for word in waiting {
+            stream.mirror.hear(word).await.unwrap();
+        }
+        assert_eq!(stream.to.version("a").await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_is_held_back_and_then_seen_at_once() {
     let mut stream = Stream::open(true);
     let (one, two) = (stream.from.read("a", '1').await, stream.from.read("b", '1').await);
@@ -167,7 +200,7 @@ async fn a_batch_is_held_back_and_then_seen_at_once() {
     stream.tell().await;
     advance(Duration::from_secs(1)).await;
     let changed = Found::Entry(Arc::new(entry('2', Keeper::SELF)));
-    let changes = vec![(one, changed), (two, Found::Refused(Instant::now()))];
+    let changes = vec![(one, changed), (two, Found::Refused(ReadAt::here(Instant::now())))];
     let batch = Arc::new(Batch { vault: Arc::clone(&stream.from.vault().id), changes });
     let followers = Arc::clone(&stream.from.peers.followers);
     let telling = async {
