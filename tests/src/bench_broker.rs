@@ -3,16 +3,20 @@
 //!
 //! | room | does |
 //! |---|---|
+//! | [`beside`] | both servers under the same load |
 //! | [`cached`] | cached reads and memory, for so many objects |
+//! | [`replicas`] | what several of them cost together |
 //! | [`start`] | everybody starts at once: through the broker, and without it |
 //! | [`direct`] | a client that goes to the vault itself, as akv2k8s' does |
 //! | [`report`], [`page`], [`plot`] | figures → text, a section of docs/performance.md, an SVG: pure |
 //! | [`mod@write`] | puts them there |
 
+pub mod beside;
 pub mod cached;
 pub mod direct;
 pub mod page;
 pub mod plot;
+pub mod replicas;
 pub mod report;
 pub mod start;
 pub mod write;
@@ -22,7 +26,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::bench::echo::Payload;
-use cached::Reads;
+use beside::Reads;
 use report::Report;
 use start::Start;
 
@@ -33,6 +37,8 @@ pub struct Workload {
     pub objects: Vec<usize>,
     /// Cached reads.
     pub reads: Reads,
+    /// For each: so many replicas.
+    pub replicas: Vec<usize>,
     /// References of a request, and bytes of a value.
     pub payload: Payload,
     /// The mass start.
@@ -57,6 +63,11 @@ pub async fn run(programs: &Programs, workload: &Workload) -> anyhow::Result<Rep
         let measured = cached::run(programs, *objects, workload.reads, workload.payload).await;
         cached.push(measured.with_context(|| format!("{objects} objects"))?);
     }
+    let mut replicas = Vec::new();
+    for count in &workload.replicas {
+        let measured = replicas::run(programs, *count, workload.reads, workload.payload).await;
+        replicas.push(measured.with_context(|| format!("{count} replicas"))?);
+    }
     let start = start::run(programs, workload.start).await.context("mass start")?;
-    Ok(Report { cached, start })
+    Ok(Report { cached, replicas, start })
 }

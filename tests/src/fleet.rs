@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU8, Ordering},
     time::Duration,
@@ -38,7 +39,7 @@ pub struct Fleet {
     pub emulator: Emulator,
     /// What signs certificates.
     pub ca: TestCa,
-    programs: Programs,
+    broker: PathBuf,
     directory: TempDir,
     environment: BTreeMap<String, String>,
     replicas: Vec<Replica>,
@@ -69,7 +70,10 @@ impl Fleet {
     pub async fn prepare(plan: Plan, count: usize) -> anyhow::Result<Self> {
         // The first provider wins; there is no other in this process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let programs = Programs::build()?;
+        let broker = match plan.broker {
+            Some(broker) => broker,
+            None => Programs::build()?.path("keyward-broker")?.to_owned(),
+        };
         let emulator = Emulator::builder().objects_yaml(&plan.objects).start().await?;
         let (directory, ca) = (tempfile::tempdir()?, TestCa::new("Keyward test CA")?);
         let addresses = addresses(count);
@@ -94,7 +98,12 @@ impl Fleet {
         environment.extend(plan.broker_environment);
         let replica = |address| Replica { address, environment: BTreeMap::new(), process: None };
         let replicas = addresses.into_iter().map(replica).collect();
-        Ok(Self { emulator, ca, programs, directory, environment, replicas })
+        Ok(Self { emulator, ca, broker, directory, environment, replicas })
+    }
+
+    /// Its own folder, where certificates and manifests are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// How many there are, running or not.
@@ -111,7 +120,7 @@ impl Fleet {
     pub async fn launch(&mut self, number: usize) -> anyhow::Result<()> {
         let replica = &mut self.replicas[number];
         ensure!(replica.process.is_none(), "replica {number} runs already");
-        let mut command = Command::new(self.programs.path("keyward-broker")?);
+        let mut command = Command::new(&self.broker);
         command.arg("serve").env_clear().envs(&self.environment);
         command.env("KEYWARD_LISTEN", format!("{}:8443", replica.address));
         command.env("KEYWARD_ADMIN_LISTEN", format!("{}:8080", replica.address));

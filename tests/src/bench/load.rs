@@ -38,6 +38,13 @@ struct Asker {
     next: AtomicUsize,
 }
 
+impl FromIterator<Connections> for Connections {
+    /// All of them, as if to one server.
+    fn from_iter<I: IntoIterator<Item = Self>>(each: I) -> Self {
+        Self(each.into_iter().flat_map(|Self(open)| open).collect())
+    }
+}
+
 impl Client {
     /// For the server at `address`, whose certificate `ca_pem` vouches for.
     pub fn new(address: SocketAddr, ca_pem: &str, token: &str, payload: Payload) -> anyhow::Result<Self> {

@@ -4,13 +4,15 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 use tokio::time::sleep;
 
-use super::Programs;
+use super::{
+    Programs,
+    beside::{Beside, Reads},
+};
 use crate::{
     bench::{
-        cpu,
         echo::{self, Payload},
-        load::{Client, Connections},
-        rounds::{Figures, Round, Which, interleaved},
+        load::Client,
+        rounds::Round,
     },
     footprint::{Memory, SETTLING},
     resilience::shop::{Building, Shop, Vault, reference},
@@ -21,21 +23,6 @@ const VAULT: &str = "acme";
 const BUDGET: &str = "40000";
 /// No poll falls into the measured rounds.
 const INTERVAL: &str = "pollInterval: 1h";
-
-/// Cached reads.
-#[derive(Clone, Copy, Debug)]
-pub struct Reads {
-    /// Rounds that count; one more goes before them.
-    pub rounds: usize,
-    /// Requests of a round over connections that are kept.
-    pub kept_requests: usize,
-    /// Requests of a round with a connection for each.
-    pub fresh_requests: usize,
-    /// Connections that are kept.
-    pub connections: usize,
-    /// Requests under way at a time.
-    pub in_flight: usize,
-}
 
 /// With so many objects in memory.
 #[derive(Clone, Debug, Serialize)]
@@ -89,8 +76,8 @@ pub async fn run(programs: &Programs, objects: usize, reads: Reads, payload: Pay
     let names: Vec<_> = (0..objects).map(|n| reference(VAULT, n)).collect();
     let token = shop.token("checkout-2")?;
     let client = |address| Client::asking(names.clone(), address, &shop.stand.ca.cert_pem(), &token, payload);
-    let bench =
-        Bench { processes: [broker, echo.id()], clients: [client(shop.stand.grpc)?, client(echo.address())?], reads };
+    let clients = [client(shop.stand.grpc)?, client(echo.address())?];
+    let bench = Beside { processes: [vec![broker], vec![echo.id()]], clients, reads };
     shop.stand.emulator.reset_calls();
     let open = [bench.clients[0].open(reads.connections).await?, bench.clients[1].open(reads.connections).await?];
     bench.rounds(Some(&open), 1).await.context("warm-up")?;
@@ -118,31 +105,4 @@ async fn open(programs: &Programs, objects: usize, used: usize, payload: Payload
 
 fn memory(shop: &Shop) -> anyhow::Result<u64> {
     Ok(Memory::of(shop.stand.broker.id().context("the broker has ended")?)?.resident)
-}
-
-/// Both servers, broker first.
-struct Bench {
-    processes: [u32; 2],
-    clients: [Client; 2],
-    reads: Reads,
-}
-
-impl Bench {
-    async fn rounds(&self, open: Option<&[Connections; 2]>, count: usize) -> anyhow::Result<Vec<Round>> {
-        interleaved(count, async |which| self.sample(open, which).await).await
-    }
-
-    async fn sample(&self, open: Option<&[Connections; 2]>, which: Which) -> anyhow::Result<Figures> {
-        let which = match which {
-            Which::Ours => 0,
-            Which::Bare => 1,
-        };
-        let (client, process, reads) = (&self.clients[which], self.processes[which], self.reads);
-        let before = cpu::used(process)?;
-        let sample = match open {
-            Some(open) => client.ask_over(&open[which], reads.kept_requests, reads.in_flight).await?,
-            None => client.ask_anew(reads.fresh_requests, reads.in_flight).await?,
-        };
-        Ok(Figures::of(sample, cpu::used(process)?.saturating_sub(before)))
-    }
 }

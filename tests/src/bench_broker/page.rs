@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     cached::Cached,
+    replicas::Replicas,
     report::{Report, mib, seconds},
     start::{Started, Starts},
 };
@@ -28,6 +29,10 @@ pub fn section(report: &Report, machine: &str) -> String {
         let _infallible =
             writeln!(text, "| {} | {:.1} MiB | {secret} B | {object} B |", cached.objects, mib(cached.empty));
     }
+    text += "\n### Replicas\n\n\
+             | replicas | vault calls, cold | a poll | a lost owner is missed for | vault calls for that | CPU per `Resolve`, of all | requests/s |\n\
+             |---|---|---|---|---|---|---|\n";
+    report.replicas.iter().for_each(|one| replicas_row(&mut text, one));
     mass_start(&mut text, &report.start);
     text
 }
@@ -55,6 +60,17 @@ fn cached_rows(text: &mut String, cached: &Cached) {
             ours.p999_micros
         );
     }
+}
+
+fn replicas_row(text: &mut String, one: &Replicas) {
+    let Replicas { replicas, cold_calls, poll_calls, kept, taken_over, calls_after, .. } = one;
+    let Medians { ours, ratio, .. } = Medians::of(kept);
+    let missed = taken_over.map_or_else(|| "–".to_owned(), |millis| format!("{millis} ms"));
+    let _infallible = writeln!(
+        text,
+        "| {replicas} | {cold_calls} | {poll_calls} | {missed} | {calls_after} | {:.2} × echo | {:.0} |",
+        ratio.cpu_micros, ours.requests_per_second
+    );
 }
 
 fn mass_start(text: &mut String, Starts { start, broker, direct }: &Starts) {
@@ -97,10 +113,14 @@ mod tests {
 
     #[test]
     fn figures_come_with_their_ratios() {
-        let text = section(&report(15.0, 1_000, 0), "two processors");
-        for part in
-            ["Measured on two processors.", "| 100 | kept | 15 | 10 | 1.50 × |", "| 100 | 10.0 MiB |", "| 1000 B |"]
-        {
+        let text = section(&report(15.0, 1_000, 0, 0), "two processors");
+        for part in [
+            "Measured on two processors.",
+            "| 100 | kept | 15 | 10 | 1.50 × |",
+            "| 100 | 10.0 MiB |",
+            "| 1000 B |",
+            "| 3 | 5 | 1 | 950 ms | 0 | 1.20 × echo |",
+        ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
     }

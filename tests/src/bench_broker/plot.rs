@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn curves_begin_at_nothing_and_end_with_who_was_served_when_all_was_over() {
-        let starts = report(10.0, 0, 0).start;
+        let starts = report(10.0, 0, 0, 0).start;
         let svg = svg(&starts);
         assert_eq!(svg, super::svg(&starts), "the same each time");
         let curves: Vec<_> = svg.lines().filter(|line| line.starts_with("<polyline")).collect();

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     cached::Cached,
+    replicas::Replicas,
     start::{Started, Starts},
 };
 use crate::bench::rounds::{Medians, Table};
@@ -21,6 +22,8 @@ pub const MAX_BYTES_OF_OBJECT: u64 = 1_536;
 pub struct Report {
     /// With few objects, and with many.
     pub cached: Vec<Cached>,
+    /// One of them, and several.
+    pub replicas: Vec<Replicas>,
     /// The mass start.
     pub start: Starts,
 }
@@ -39,6 +42,12 @@ impl Report {
             }
             if cached.vault_calls > 0 {
                 over.push(format!("{} objects: {} vault calls for cached reads", cached.objects, cached.vault_calls));
+            }
+        }
+        let least = self.replicas.iter().map(Replicas::calls).min();
+        for one in &self.replicas {
+            if least != Some(one.calls()) {
+                over.push(format!("{} replicas: {} vault calls", one.replicas, one.calls()));
             }
         }
         let most = self.cached.iter().max_by_key(|cached| cached.objects);
@@ -67,6 +76,14 @@ impl fmt::Display for Report {
                 cached.bytes_of_secret(),
                 cached.bytes_of_object()
             )?;
+        }
+        for one in &self.replicas {
+            let Replicas { replicas, objects, cold_calls, poll_calls, calls_after, .. } = one;
+            let title = format!("{replicas} replicas, {objects} objects, connections kept");
+            write!(f, "{}", Table { title: &title, names: ["all", "echo"], rounds: &one.kept })?;
+            write!(f, "vault calls: {cold_calls} cold, {poll_calls} a poll, {calls_after} later")?;
+            one.taken_over.map_or(Ok(()), |millis| write!(f, "; a lost owner was missed for {millis} ms"))?;
+            writeln!(f, "\n")?;
         }
         let Starts { start, broker, direct } = &self.start;
         writeln!(
@@ -106,7 +123,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{bench::rounds::tests::rounds, bench_broker::start::Start};
 
-    pub(crate) fn report(cpu: f64, bytes: u64, failed: usize) -> Report {
+    pub(crate) fn report(cpu: f64, bytes: u64, failed: usize, calls_after: u64) -> Report {
         let cached = |objects: usize| Cached {
             objects,
             kept: rounds(&[(cpu, 10.0)]),
@@ -119,15 +136,30 @@ pub(super) mod tests {
         let start = Start { clients: 4, processes: 1, at_once: 2, vaults: 2, objects: 3 };
         let broker = Started { done: vec![10, 20, 30, 40], failed, took: 40, reads: 6, ..Started::default() };
         let direct = Started { done: vec![50, 900], failed: 2, took: 3_000, throttled: 9, ..Started::default() };
-        Report { cached: vec![cached(10), cached(100)], start: Starts { start, broker, direct } }
+        let replicas = |replicas: usize, calls_after: u64| Replicas {
+            replicas,
+            objects: 5,
+            cold_calls: 5,
+            poll_calls: 1,
+            kept: rounds(&[(12.0, 10.0)]),
+            taken_over: (replicas > 1).then_some(950),
+            calls_after,
+        };
+        let replicas = vec![replicas(1, 0), replicas(3, calls_after)];
+        Report { cached: vec![cached(10), cached(100)], replicas, start: Starts { start, broker, direct } }
     }
 
     #[test]
     fn each_bar_decides_and_memory_counts_where_there_is_most() {
-        for (cpu, bytes, failed, over) in
-            [(20.0, 1_536, 0, 0), (20.1, 1_536, 0, 2), (20.0, 1_537, 0, 1), (20.0, 0, 1, 1), (f64::NAN, 0, 0, 2)]
-        {
-            let report = report(cpu, bytes, failed);
+        for (cpu, bytes, failed, calls, over) in [
+            (20.0, 1_536, 0, 0, 0),
+            (20.1, 1_536, 0, 0, 2),
+            (20.0, 1_537, 0, 0, 1),
+            (20.0, 0, 1, 0, 1),
+            (f64::NAN, 0, 0, 0, 2),
+            (20.0, 0, 0, 1, 1),
+        ] {
+            let report = report(cpu, bytes, failed, calls);
             assert_eq!(report.over().len(), over, "{report}");
             assert_eq!(report.to_string().contains("OVER A BAR"), over > 0);
         }

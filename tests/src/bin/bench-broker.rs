@@ -8,7 +8,7 @@ use keyward_tests::{
         echo::{Payload, ServerOnly},
         release,
     },
-    bench_broker::{self, Programs, Workload, cached::Reads, start::Start, write},
+    bench_broker::{self, Programs, Workload, beside::Reads, start::Start, write},
     programs,
 };
 
@@ -22,6 +22,9 @@ struct Args {
     /// Objects in memory, once for each number
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
     objects: Vec<usize>,
+    /// Replicas, once for each number
+    #[arg(long, value_delimiter = ',', default_value = "1,3")]
+    replicas: Vec<usize>,
     /// Rounds that count
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -77,7 +80,7 @@ async fn main() -> ExitCode {
 #[allow(clippy::print_stdout, reason = "this is a program for people")]
 async fn measure(args: Args) -> anyhow::Result<bool> {
     let Args { server: _, objects, rounds, kept_requests, fresh_requests, connections, in_flight, payload, .. } = args;
-    let Args { clients, processes, at_once, broker, write, json, .. } = args;
+    let Args { replicas, clients, processes, at_once, broker, write, json, .. } = args;
     let broker = match broker {
         Some(program) => program,
         None => release::broker().await?,
@@ -86,6 +89,7 @@ async fn measure(args: Args) -> anyhow::Result<bool> {
     let programs = Programs { broker, echo: std::env::current_exe()?, launcher };
     let workload = Workload {
         objects,
+        replicas,
         reads: Reads { rounds, kept_requests, fresh_requests, connections, in_flight },
         payload,
         start: Start { clients, processes, at_once, vaults: 4, objects: 50 },

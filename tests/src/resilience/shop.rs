@@ -20,7 +20,7 @@ use tonic::{
 
 use crate::{
     stand::{CLIENT, Plan, Stand, TRUST_DOMAIN},
-    vault::{ProjectedToken, Store},
+    vault::{Emulator, ProjectedToken, Store},
 };
 
 /// How long before its use a secret was last changed: long enough that no stamp is of the second of its reading.
@@ -67,6 +67,35 @@ impl<'a> Building<'a> {
     pub fn of(vaults: &'a [Vault<'a>]) -> Self {
         Self { vaults, bytes: 32, secrets_in_a_file: usize::MAX, environment: &[], broker: None, limit: None }
     }
+
+    /// What a stand or a fleet of it starts from: its vaults are still empty.
+    pub fn plan(&self) -> anyhow::Result<Plan> {
+        let objects = objects(self.vaults, self.limit)?;
+        let mut plan = Plan { objects, broker: self.broker.clone(), ..Plan::default() };
+        for vault in self.vaults {
+            plan.manifests.insert(format!("{}.yaml", vault.name), declaration(vault));
+            for (file, first) in (0..vault.used).step_by(self.secrets_in_a_file).enumerate() {
+                let end = first.saturating_add(self.secrets_in_a_file).min(vault.used);
+                plan.manifests.insert(format!("{}-{file:05}.yaml", vault.name), secrets(vault.name, first..end)?);
+            }
+        }
+        // A line for each request otherwise; and here one pod asks as often as it likes.
+        let quiet = [("KEYWARD_LOG_LEVEL", "info"), ("KEYWARD_REQUESTS_PER_POD", "1000000")];
+        let environment = quiet.into_iter().chain(self.environment.iter().copied());
+        plan.broker_environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(plan)
+    }
+
+    /// Fills the vaults.
+    pub fn seed(&self, emulator: &Emulator) -> anyhow::Result<()> {
+        emulator.clock().skew(-SETTLED);
+        for vault in self.vaults {
+            let store = emulator.store(vault.name).with_context(|| format!("there is no vault {}", vault.name))?;
+            store.seed_secrets(vault.secrets, self.bytes)?;
+        }
+        emulator.clock().follow_system();
+        Ok(())
+    }
 }
 
 /// A stand with such vaults.
@@ -104,25 +133,8 @@ impl Shop {
     pub async fn open(building: Building<'_>) -> anyhow::Result<Self> {
         // The first provider wins; there is no other in this process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut plan =
-            Plan { objects: objects(building.vaults, building.limit)?, broker: building.broker, ..Plan::default() };
-        for vault in building.vaults {
-            plan.manifests.insert(format!("{}.yaml", vault.name), declaration(vault));
-            for (file, first) in (0..vault.used).step_by(building.secrets_in_a_file).enumerate() {
-                let end = first.saturating_add(building.secrets_in_a_file).min(vault.used);
-                plan.manifests.insert(format!("{}-{file:05}.yaml", vault.name), secrets(vault.name, first..end)?);
-            }
-        }
-        // A line for each request otherwise; and here one pod asks as often as it likes.
-        let quiet = [("KEYWARD_LOG_LEVEL", "info"), ("KEYWARD_REQUESTS_PER_POD", "1000000")];
-        let environment = quiet.into_iter().chain(building.environment.iter().copied());
-        plan.broker_environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let shop = Self { stand: Stand::start(plan).await? };
-        shop.stand.emulator.clock().skew(-SETTLED);
-        for vault in building.vaults {
-            shop.vault(vault.name)?.seed_secrets(vault.secrets, building.bytes)?;
-        }
-        shop.stand.emulator.clock().follow_system();
+        let shop = Self { stand: Stand::start(building.plan()?).await? };
+        building.seed(&shop.stand.emulator)?;
         Ok(shop)
     }
 
