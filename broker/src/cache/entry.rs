@@ -179,7 +179,7 @@ mod tests {
     fn an_entry_is_fresh_then_stale_then_too_old_and_fresh_again_once_confirmed() {
         let vault = vault("{vaultName: acme, pollInterval: 100s, maxStale: 1h}");
         let entry = entry('a', 0);
-        let at = |seconds| entry.read + Duration::from_secs(seconds);
+        let at = |seconds| entry.read.instant + Duration::from_secs(seconds);
         let fresh = vault.fresh_for().as_secs();
         assert!((125..=140).contains(&fresh), "an interval and its slack: {fresh}");
         for (seconds, expected) in [
@@ -201,7 +201,7 @@ mod tests {
     fn without_max_stale_nothing_unconfirmed_is_served() {
         let vault = vault("{vaultName: acme, pollInterval: 10s, maxStale: 0s}");
         let entry = entry('a', 0);
-        let late = entry.read + vault.fresh_for() + Duration::from_secs(1);
+        let late = entry.read.instant + vault.fresh_for() + Duration::from_secs(1);
         assert_eq!(entry.freshness(&vault, late), Freshness::TooOld);
     }
 

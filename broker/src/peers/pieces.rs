@@ -117,7 +117,7 @@ fn changes(number: u64, batch: &Arc<Batch>) -> impl Iterator<Item = FollowRespon
                     bytes += entry.bytes();
                     FoundWord::Entry(encoding::of_entry(&entry, Instant::now()))
                 }
-                Found::Refused(asked) => FoundWord::Refused(encoding::of_refused(*asked, Instant::now())),
+                Found::Refused(asked) => FoundWord::Refused(encoding::of_refused(asked, Instant::now())),
             };
             changes.push(v1::ObjectChange { object: Some(encoding::of_object(&key.object)), found: Some(found) });
         }

@@ -1,5 +1,7 @@
 //! The broker and the echo server under the same load, in turns.
 
+use std::time::Duration;
+
 use crate::bench::{
     cpu,
     load::{Client, Connections},
@@ -24,14 +26,14 @@ pub struct Reads {
 /// Both servers, broker first.
 pub(super) struct Beside {
     /// The processes of each, whose time counts.
-    pub processes: [Vec<u32>; 2],
-    pub clients: [Client; 2],
-    pub reads: Reads,
+    pub(super) processes: [Vec<u32>; 2],
+    pub(super) clients: [Client; 2],
+    pub(super) reads: Reads,
 }
 
 impl Beside {
     /// `count` rounds: over connections that are kept, or with one for each request.
-    pub async fn rounds(&self, open: Option<&[Connections; 2]>, count: usize) -> anyhow::Result<Vec<Round>> {
+    pub(super) async fn rounds(&self, open: Option<&[Connections; 2]>, count: usize) -> anyhow::Result<Vec<Round>> {
         interleaved(count, async |which| self.sample(open, which).await).await
     }
 
@@ -41,7 +43,7 @@ impl Beside {
             Which::Bare => 1,
         };
         let (client, processes, reads) = (&self.clients[which], &self.processes[which], self.reads);
-        let used = || processes.iter().map(|process| cpu::used(*process)).sum::<anyhow::Result<_>>();
+        let used = || processes.iter().map(|process| cpu::used(*process)).sum::<anyhow::Result<Duration>>();
         let before = used()?;
         let sample = match open {
             Some(open) => client.ask_over(&open[which], reads.kept_requests, reads.in_flight).await?,
