@@ -60,7 +60,7 @@ use self::{
     links::Links,
     member::{MemberId, State},
     others::Reads,
-    view::Standing,
+    view::{Peer, Standing},
 };
 use crate::{
     budget::{Share, Shares},
@@ -144,6 +144,8 @@ impl Peers {
         let mut before = changes.borrow_and_update().clone();
         while let Some(Ok(())) = shutdown.run_until_cancelled(changes.changed()).await {
             let now = changes.borrow_and_update().clone();
+            let is_lost = |peer: &&Peer| now.peers.iter().all(|known| known.id != peer.id);
+            before.peers.iter().filter(is_lost).for_each(|peer| self.followers.lose(peer.id));
             let open: HashSet<Origin> = readers.all().iter().map(|vault| vault.id().origin.clone()).collect();
             for origin in open {
                 let key = origin.to_string();
@@ -195,8 +197,8 @@ mod tests {
         readers.open(&vault).unwrap();
         let key = vault.id.origin.to_string();
         let yields = |other: &MemberId| ring::owner(&key, [*other, peers.own()]) == Some(peers.own());
-        let other = (1_u64..).map(MemberId::from).find(yields).unwrap();
-        let mut following = peers.followers.add().unwrap();
+        let other = (1_u64..10_000).map(MemberId::from).find(yields).unwrap();
+        let mut following = peers.followers.add(7.into()).unwrap();
         let hear = |serving: &[MemberId]| {
             peers.board.hear(Beat { id: other, state: State::Serving, serving: serving.to_vec() });
         };

@@ -63,10 +63,10 @@ impl v1::peers_server::Peers for PeersService {
     async fn follow(&self, request: Request<Streaming<FollowRequest>>) -> Result<Response<Self::FollowStream>, Status> {
         let mut words = request.into_inner();
         let first = timeout(FIRST_WORD, words.message()).await.map_err(|_| errors::invalid("no hello"))??;
-        let Some(FollowRequest { word: Some(follow_request::Word::Hello(_)) }) = first else {
+        let Some(FollowRequest { word: Some(follow_request::Word::Hello(hello)) }) = first else {
             return Err(errors::invalid("the first word is no hello"));
         };
-        let following = self.peers.followers.add().ok_or_else(|| {
+        let following = self.peers.followers.add(hello.id.into()).ok_or_else(|| {
             errors::refusal(Code::ResourceExhausted, "TOO_MANY_FOLLOWERS", "too many replicas follow this one")
         })?;
         let telling = Telling::new(following, words, &self.peers, self.copies.cache.clone(), self.drain.clone());

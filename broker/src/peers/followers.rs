@@ -15,6 +15,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::member::MemberId;
 use crate::{
     cache::{Batch, CacheKey, Entry, News, PREPARED_WITHIN},
     policy::VaultId,
@@ -65,6 +66,7 @@ pub struct Followers {
 /// One of them, as those see it who tell.
 #[derive(Clone, Debug)]
 struct Follower {
+    id: MemberId,
     queue: mpsc::Sender<Event>,
     progress: Arc<Progress>,
 }
@@ -86,16 +88,23 @@ pub struct Following {
 
 impl Followers {
     /// One more; `None` where there are too many.
-    pub fn add(self: &Arc<Self>) -> Option<Following> {
+    pub fn add(self: &Arc<Self>, id: MemberId) -> Option<Following> {
         let (told, queue) = mpsc::channel(QUEUE);
         let progress = Arc::new(Progress::default());
         let mut all = self.all();
         if all.len() >= MAX_FOLLOWERS {
             return None;
         }
-        all.push(Follower { queue: told, progress: Arc::clone(&progress) });
+        all.push(Follower { id, queue: told, progress: Arc::clone(&progress) });
         drop(all);
         Some(Following { followers: Arc::clone(self), progress, queue })
+    }
+
+    /// A replica was lost: what it follows by may be open for long. It is not waited for until it has caught up.
+    pub fn lose(&self, id: MemberId) {
+        for follower in self.all().iter().filter(|follower| follower.id == id) {
+            follower.progress.late.store(true, Ordering::Relaxed);
+        }
     }
 
     /// How many there are.
@@ -203,6 +212,11 @@ impl Drop for Following {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One of them; who it is does not matter.
+    fn other() -> MemberId {
+        7.into()
+    }
     use crate::policy::testing;
 
     fn batch() -> Arc<Batch> {
@@ -217,7 +231,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_has_much_to_tell_waits_for_room_and_for_nobody_for_ever() {
         let followers = Arc::new(Followers::default());
-        let mut following = followers.add().unwrap();
+        let mut following = followers.add(other()).unwrap();
         for _ in 0..QUEUE {
             followers.tell(&won());
         }
@@ -236,9 +250,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_is_lost_is_not_waited_for_until_it_has_caught_up() {
+        let followers = Arc::new(Followers::default());
+        let mut following = followers.add(other()).unwrap();
+        followers.lose(other());
+        let began = Instant::now();
+        followers.prepare(&batch()).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        while following.next_now().is_some() {}
+        following.prepared(1);
+        followers.prepare(&batch()).await;
+        assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn two_swaps_are_prepared_in_either_order() {
         let followers = Arc::new(Followers::default());
-        let following = followers.add().unwrap();
+        let following = followers.add(other()).unwrap();
         let (one, two) = (batch(), batch());
         let began = Instant::now();
         let tells = async {
@@ -252,7 +280,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_swap_waits_until_all_hold_it_back() {
         let followers = Arc::new(Followers::default());
-        let (mut one, mut two) = (followers.add().unwrap(), followers.add().unwrap());
+        let (mut one, mut two) = (followers.add(other()).unwrap(), followers.add(other()).unwrap());
         let began = Instant::now();
         let follow = async |following: &mut Following, takes| {
             let Some(Event::Prepare(number, _)) = following.next().await else { panic!() };
@@ -269,7 +297,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_does_not_answer_is_waited_for_once_and_again_when_it_has_caught_up() {
         let followers = Arc::new(Followers::default());
-        let mut silent = followers.add().unwrap();
+        let mut silent = followers.add(other()).unwrap();
         for expected in [PATIENCE, Duration::ZERO] {
             let began = Instant::now();
             followers.prepare(&batch()).await;
@@ -288,7 +316,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_goes_away_is_not_waited_for() {
         let followers = Arc::new(Followers::default());
-        let following = followers.add().unwrap();
+        let following = followers.add(other()).unwrap();
         let (batch, began) = (batch(), Instant::now());
         let leave = async {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -301,7 +329,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_too_slow_is_cut_off_and_the_others_are_not() {
         let followers = Arc::new(Followers::default());
-        let (mut slow, mut quick) = (followers.add().unwrap(), followers.add().unwrap());
+        let (mut slow, mut quick) = (followers.add(other()).unwrap(), followers.add(other()).unwrap());
         for _ in 0..=QUEUE {
             followers.tell(&won());
             quick.next().await.unwrap();
@@ -316,9 +344,9 @@ mod tests {
     #[test]
     fn there_are_never_too_many() {
         let followers = Arc::new(Followers::default());
-        let all: Vec<_> = (0..MAX_FOLLOWERS).map(|_| followers.add().unwrap()).collect();
-        assert!(followers.add().is_none());
+        let all: Vec<_> = (0..MAX_FOLLOWERS).map(|_| followers.add(other()).unwrap()).collect();
+        assert!(followers.add(other()).is_none());
         drop(all);
-        assert!(followers.add().is_some());
+        assert!(followers.add(other()).is_some());
     }
 }

@@ -99,7 +99,7 @@ impl Stream {
             let beat = Beat { id: other.peers.own(), state: State::Serving, serving: ids.clone() };
             one.peers.board.hear(beat);
         }
-        let following = from.peers.followers.add().unwrap();
+        let following = from.peers.followers.add(7.into()).unwrap();
         let mirror = Mirror::new(Arc::clone(&to.peers), to.copies.clone(), from.peers.own());
         Self { from, to, following, script: Script::default(), mirror }
     }
@@ -222,7 +222,7 @@ async fn who_follows_only_after_a_batch_was_prepared_is_told_all_of_it() {
     let batch = Arc::new(Batch { vault: Arc::clone(&stream.from.vault().id), changes });
     let followers = Arc::clone(&stream.from.peers.followers);
     followers.prepare(&batch).await;
-    stream.following = followers.add().unwrap();
+    stream.following = followers.add(7.into()).unwrap();
     followers.commit(&batch);
     stream.tell().await;
     assert_eq!(stream.to.version("a").await, Some('2'));
@@ -235,7 +235,7 @@ async fn what_was_held_back_goes_forward_when_the_stream_breaks_and_others_hear_
     let batch = Arc::new(Batch { vault: Arc::clone(&stream.from.vault().id), changes });
     stream.from.peers.followers.tell(&Event::Prepare(1, batch));
     assert_eq!(stream.tell().await, [Then::Prepared(1)]);
-    let mut third = stream.to.peers.followers.add().unwrap();
+    let mut third = stream.to.peers.followers.add(7.into()).unwrap();
     stream.mirror.end().await;
     assert_eq!(stream.to.version("a").await, Some('2'));
     assert!(matches!(third.next().await, Some(Event::Landed(..))));
@@ -262,7 +262,7 @@ async fn the_owner_s_word_confirms_what_it_keeps_and_nothing_else() {
 async fn what_an_owner_has_not_told_is_told_to_it_and_confirmed_once_it_was_compared() {
     let mut stream = Stream::open(true);
     stream.to.read("extra", '1').await;
-    let mut others = stream.to.peers.followers.add().unwrap();
+    let mut others = stream.to.peers.followers.add(7.into()).unwrap();
     advance(Duration::from_secs(50)).await;
     stream.tell_everything().await;
     assert!(matches!(others.next().await, Some(Event::Landed(key, _, News::Same)) if key == stream.to.key("extra")));
@@ -283,7 +283,7 @@ async fn what_an_owner_has_not_told_is_told_to_it_and_confirmed_once_it_was_comp
 async fn an_owner_answers_with_what_it_holds_and_no_answer_is_answered() {
     let mut stream = Stream::open(false);
     let key = stream.from.read("a", '1').await;
-    let mut answers = stream.to.peers.followers.add().unwrap();
+    let mut answers = stream.to.peers.followers.add(7.into()).unwrap();
     stream.tell().await;
     assert!(matches!(answers.next().await, Some(Event::Kept(told, _, News::Landed)) if told == key));
     // What it has refused since it does not take, and says so.
@@ -331,15 +331,9 @@ async fn an_owner_holds_what_another_one_made_room_for() {
 #[tokio::test(start_paused = true)]
 async fn what_is_offered_to_the_owner_nobody_else_takes() {
     let (from, to) = (replica(), replica());
-    let owner = 'found: {
-        for number in 1.. {
-            let ids = [from.peers.own(), to.peers.own(), number.into()];
-            if ring::owner(&from.vault().origin.to_string(), ids) == Some(ids[2]) {
-                break 'found ids[2];
-            }
-        }
-        unreachable!()
-    };
+    let (ids, origin) = ([from.peers.own(), to.peers.own()], from.vault().origin.to_string());
+    let wins = |third: &MemberId| ring::owner(&origin, [ids[0], ids[1], *third]) == Some(*third);
+    let owner = (1..10_000).map(MemberId::from).find(wins).unwrap();
     let mut stream = Stream::between(from, to);
     stream.to.peers.board.hear(Beat { id: owner, state: State::Serving, serving: vec![owner] });
     let key = stream.from.key("a");
