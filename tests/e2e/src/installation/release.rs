@@ -32,6 +32,9 @@ const SELECTOR: &str = "app.kubernetes.io/name=keyward";
 /// How long helm waits for pods.
 const PATIENCE: &str = "--timeout=300s";
 
+/// What binds tokens to what their pods carry.
+const POD_BINDING: &str = "KEYWARD_POD_BINDING";
+
 /// The values, in a file of their own each.
 pub struct Values {
     directory: TempDir,
@@ -83,9 +86,9 @@ fn own() -> Value {
     })
 }
 
-/// `helm install`, which does not wait.
-pub async fn install(values: &Values, chart: &Path) -> anyhow::Result<()> {
-    act(&["install", NAME], chart, &["--create-namespace"], &values.arguments(&[])).await
+/// `helm install`, which does not wait, with more files of values.
+pub async fn install(values: &Values, chart: &Path, more: &[&str]) -> anyhow::Result<()> {
+    act(&["install", NAME], chart, &["--create-namespace"], &values.arguments(more)).await
 }
 
 /// `helm upgrade`, until all pods are ready, with more files of values.
@@ -145,6 +148,16 @@ impl Previous {
     /// The chart.
     pub fn chart(&self) -> PathBuf {
         self.directory.path().join(CHART)
+    }
+
+    /// What it needs to run the present programs: one from before pods were bound gives the broker no right to read them.
+    pub fn values(&self, values: &Values) -> anyhow::Result<Option<String>> {
+        let environment = fs::read_to_string(self.chart().join("templates/broker/_env.tpl"))?;
+        if environment.contains(POD_BINDING) {
+            return Ok(None);
+        }
+        let off = json!({"broker": {"extraEnv": [{"name": POD_BINDING, "value": "off"}]}});
+        values.more("unbound", &off).map(Some)
     }
 
     /// Takes it out of git; none where there is no history, or nothing that runs Keyward's programs.

@@ -17,7 +17,7 @@ use crate::{
 /// Nothing but the command of the README, without the chart of the definitions.
 pub(super) async fn one_command_is_enough_on_an_empty_cluster(site: &Site) -> anyhow::Result<()> {
     let began = Instant::now();
-    release::install(&site.values, Path::new(CHART)).await?;
+    release::install(&site.values, Path::new(CHART), &[]).await?;
     first_injected_pod(site).await?;
     let took = began.elapsed().as_secs_f32();
     site.note(format!("{took:.1} s from `helm install` to the first injected pod running, images not yet on the node"));

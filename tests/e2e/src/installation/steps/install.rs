@@ -22,8 +22,10 @@ pub(super) async fn definitions_are_taken_over_and_the_release_runs(site: &Site)
     let chart = previous.as_ref().map_or_else(|| PathBuf::from(CHART), Previous::chart);
     let which = previous.as_ref().map_or("the present one: no older one runs", |previous| &previous.commit);
     site.note(format!("the chart that is upgraded later: {which}"));
+    let more = previous.as_ref().map(|previous| previous.values(&site.values)).transpose()?.flatten();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
     let began = Instant::now();
-    release::install(&site.values, &chart).await?;
+    release::install(&site.values, &chart, &more).await?;
     first_injected_pod(site).await?;
     let took = began.elapsed().as_secs_f32();
     site.note(format!("{took:.1} s from `helm install` to the first injected pod running, images on the node"));
