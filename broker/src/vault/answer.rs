@@ -38,7 +38,8 @@ const REFUSALS: [&str; 6] = [
     "InsufficientPermissions",
 ];
 
-/// Says what an error means for the object that was asked for. `now` turns a date in `Retry-After` into a pause.
+/// Says what an error means for the object that was asked for. `now` turns a date in `Retry-After` into a pause where the answer
+/// does not say when it was given.
 pub fn read_error(error: &azure_core::Error, now: OffsetDateTime) -> ReadError {
     if let Some(stopped) = find::<Stopped>(error) {
         return match *stopped {
@@ -113,12 +114,15 @@ impl Codes {
     }
 }
 
-/// Seconds or an HTTP date (RFC 9110, 10.2.3); a date gone by is no pause at all.
+/// Seconds or an HTTP date (RFC 9110, 10.2.3), which is by the clock of whoever answered; a date gone by is no pause at all.
 fn retry_after(headers: &Headers, now: OffsetDateTime) -> Option<Duration> {
     let text = headers.get_optional_str(&RETRY_AFTER)?.trim();
     let pause = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => Duration::try_from(parse_rfc7231(text).ok()? - now).unwrap_or(Duration::ZERO),
+        Err(_) => {
+            let answered = answered_at(headers).unwrap_or(now);
+            Duration::try_from(parse_rfc7231(text).ok()? - answered).unwrap_or(Duration::ZERO)
+        }
     };
     Some(pause.min(MAX_PAUSE))
 }
@@ -254,6 +258,13 @@ mod tests {
             let expected = ReadError::Throttled { retry_after: seconds.map(Duration::from_secs) };
             assert_eq!(read_error(&response(429, &[("retry-after", header)], ""), NOW), expected, "{header}");
         }
+    }
+
+    #[test]
+    fn a_date_is_by_the_clock_of_whoever_answers() {
+        let headers = [("retry-after", "Thu, 01 Jan 1970 01:00:12 GMT"), ("date", "Thu, 01 Jan 1970 01:00:10 GMT")];
+        let expected = ReadError::Throttled { retry_after: Some(Duration::from_secs(2)) };
+        assert_eq!(read_error(&response(429, &headers, ""), NOW), expected);
     }
 
     #[test]
