@@ -30,8 +30,9 @@ async fn a_renamed_output_moves_and_leaves_nothing_behind(scene: &Scene) -> anyh
     shop.patch("db", &json!({"spec": {"output": {"secret": {"name": "after"}}}})).await?;
     shop.until_data("after", &[("k", "kwcanary")]).await?;
     shop.until_no_secret("before").await?;
-    ensure!(shop.status("db").await?["secretName"] == "after");
-    Ok(())
+    // The status is told last.
+    let told = async || Ok(shop.status("db").await?["secretName"] == "after");
+    until_true("its status naming the Secret", SOON, told).await
 }
 
 async fn a_renamed_output_leaves_what_others_have_in_it(scene: &Scene) -> anyhow::Result<()> {
