@@ -4,12 +4,19 @@
 //! never overlap, so the times at which they began order them. Decided, told to the other replicas and kept under one lock:
 //! what they hear is in the order in which it happened.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{sync::MutexGuard, time::Instant};
 
 use super::{CacheKey, Entry, Freshness, LoadError, News, ObjectCache, ReadAt, is_refusal, read::Answer};
 use crate::{changes::Change, policy::VaultEntry};
+
+/// Word of another replica was under way for no longer, and looks younger by as much: an earlier version that seems to have been
+/// read a little later was not.
+const UNDER_WAY: Duration = Duration::from_secs(30);
 
 /// What a read came to.
 #[derive(Clone)]
@@ -106,6 +113,13 @@ impl ObjectCache {
         let (held, refused_at) = (self.entries.get(&**key).await, self.refusals.refused_at(key).await);
         let known = held.iter().map(|held| held.read_at()).chain(refused_at.map(ReadAt::here));
         if known.into_iter().any(|known| known.is_after(read)) {
+            return None;
+        }
+        if let (Some(held), Some(found)) = (&held, found)
+            && found.read_at().is_told()
+            && held.is_newer_than(found)
+            && found.read_at().instant < held.read_at().instant + UNDER_WAY
+        {
             return None;
         }
         match (held, found) {

@@ -31,6 +31,11 @@ impl ReadAt {
         Self { instant, told: Some((by, order)) }
     }
 
+    /// Whether word of it came from another replica.
+    pub fn is_told(self) -> bool {
+        self.told.is_some()
+    }
+
     /// Its place among all that this process knows, in microseconds; for other replicas.
     pub fn order(self) -> i64 {
         let began = *BEGAN;
