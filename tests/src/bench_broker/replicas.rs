@@ -60,7 +60,10 @@ pub async fn run(programs: &Programs, replicas: usize, reads: Reads, payload: Pa
     let vaults = [Vault { name: VAULT, secrets: OBJECTS, used: OBJECTS, settings: INTERVAL }];
     let broker = Some(programs.broker.clone());
     let building = Building { bytes: payload.bytes, environment: &ENVIRONMENT, broker, ..Building::of(&vaults) };
-    let mut fleet = Fleet::start(building.plan()?, replicas).await?;
+    let mut plan = building.plan()?;
+    // The echo server's address: it shows the same certificate.
+    plan.names.push("127.0.0.1".to_owned());
+    let mut fleet = Fleet::start(plan, replicas).await?;
     building.seed(&fleet.emulator)?;
     fleet.emulator.reset_calls();
     ask_each_for_all(&fleet, 0..replicas).await?;
