@@ -117,12 +117,11 @@ impl Codes {
 /// Seconds or an HTTP date (RFC 9110, 10.2.3), which is by the clock of whoever answered; a date gone by is no pause at all.
 fn retry_after(headers: &Headers, now: OffsetDateTime) -> Option<Duration> {
     let text = headers.get_optional_str(&RETRY_AFTER)?.trim();
-    let pause = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let answered = answered_at(headers).unwrap_or(now);
-            Duration::try_from(parse_rfc7231(text).ok()? - answered).unwrap_or(Duration::ZERO)
-        }
+    let pause = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let answered = answered_at(headers).unwrap_or(now);
+        Duration::try_from(parse_rfc7231(text).ok()? - answered).unwrap_or(Duration::ZERO)
     };
     Some(pause.min(MAX_PAUSE))
 }
