@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `entry` | an object as it was read, and how fresh it is |
 //! | `flights` | one read for each key at a time |
-//! | `read` | one read of one object through its vault's gate |
+//! | `read` | one read of one object: where its vault is owned, or else through the vault's gate |
 //! | `landing` | what becomes of the cache by what was read |
 //! | `batch` | changes that become visible together |
 //! | `transitions` | which keys are being swapped, for those who look up several |
@@ -50,12 +50,11 @@ use tokio_util::task::TaskTracker;
 
 pub use batch::{Batch, Found, HELD_AT_MOST, Held, PREPARED_WITHIN};
 pub use entry::{Entry, Freshness, Kept, Served};
-use flights::{Flights, Passengers, Stranded};
-use landing::{Lands, Outcome};
+use flights::{Flights, Stranded};
+use landing::Outcome;
 pub use order::ReadAt;
 pub use others::{Alone, Keeper, News, Others};
 pub(crate) use read::cost;
-use read::{Moot, Wanted};
 use refusals::Refusals;
 use totals::Counters;
 pub use totals::Totals;
@@ -273,14 +272,14 @@ impl ObjectCache {
     pub async fn forget_kept_by(&self, keeper: Keeper, key: &CacheKey) {
         let landing = self.landing.lock().await;
         if self.entries.get(key).await.is_some_and(|held| held.keeper() == keeper) {
-            self.drop_entry(&landing, key).await;
+            self.keep(&landing, key, None).await;
         }
     }
 
     /// Forgets what nobody holds any more who would compare it.
     pub async fn forget_copy(&self, key: &CacheKey) {
         let landing = self.landing.lock().await;
-        self.drop_entry(&landing, key).await;
+        self.keep(&landing, key, None).await;
     }
 
     /// Returns once another replica is to be asked about the vault.
@@ -329,62 +328,6 @@ impl ObjectCache {
     /// Lets the cache finish its own bookkeeping, so that [`Self::totals`] is exact.
     pub async fn settle(&self) {
         self.entries.run_pending_tasks().await;
-    }
-
-    /// The read of one key that somebody waits for: where its vault is owned, or else by the vault itself.
-    fn flight(
-        &self,
-        key: &CacheKey,
-        vault: &Arc<OpenVault>,
-        waiting: Passengers<Outcome>,
-    ) -> impl Future<Output = Option<Outcome>> + Send + 'static {
-        let (cache, key, vault) = (self.clone(), Arc::new(key.clone()), Arc::clone(vault));
-        async move {
-            let asked = Instant::now();
-            // A swap may have brought it, or taken it away, since its caller looked. Read now, it would change alone, without the
-            // rest of its batch.
-            if let Some(Served { entry, stale: None }) = cache.peek(&key, &vault.settings()).await {
-                return Some(Outcome { began: asked, answer: Ok(entry), landed: true });
-            }
-            if let Some(error) = cache.refusal(&key).await {
-                return Some(Outcome { began: asked, answer: Err(error), landed: true });
-            }
-            loop {
-                let elsewhere = tokio::select! {
-                    answer = cache.others.read(&key) => answer,
-                    () = waiting.gone() => return None,
-                };
-                if let Some(answer) = elsewhere {
-                    return Some(cache.settle_told(&key, (asked, answer)).await);
-                }
-                match read::read(&vault, Class::PodStart, &cache.wanted(&key, &waiting)).await {
-                    Ok(answer) => {
-                        return Some(cache.settle_read(&key, answer, &vault.settings(), Lands::AtOnce).await);
-                    }
-                    Err(Moot::Unwanted) => return None,
-                    Err(Moot::Elsewhere) => {}
-                }
-            }
-        }
-    }
-
-    fn wanted<'a>(&'a self, key: &'a CacheKey, waiting: &'a Passengers<Outcome>) -> Wanted<'a, Outcome> {
-        Wanted { key, waiting, others: &*self.others }
-    }
-
-    /// The read of one key by which a poll compares. Where the vault has gone to another replica, that one compares.
-    fn checking_flight(
-        &self,
-        key: &Arc<CacheKey>,
-        vault: &Arc<OpenVault>,
-        class: Class,
-        waiting: Passengers<Outcome>,
-    ) -> impl Future<Output = Option<Outcome>> + Send + 'static {
-        let (cache, key, vault) = (self.clone(), Arc::clone(key), Arc::clone(vault));
-        async move {
-            let answer = read::read(&vault, class, &cache.wanted(&key, &waiting)).await.ok()?;
-            Some(cache.settle_read(&key, answer, &vault.settings(), Lands::WithItsBatch).await)
-        }
     }
 }
 

@@ -72,16 +72,16 @@ pub enum Freshness {
 }
 
 impl Entry {
-    /// Read from the vault by a request that began at `began`.
+    /// Read from the vault by a request that began at `read`.
     pub(super) fn new(
         version: ObjectVersion,
         attributes: Attributes,
         stamp: Stamp,
         object: Object,
-        began: Instant,
+        read: ReadAt,
     ) -> Self {
         let keeper = AtomicU32::new(Keeper::SELF.0);
-        Self { version, attributes, stamp, object, read: ReadAt::here(began), confirmed: AtomicU64::new(0), keeper }
+        Self { version, attributes, stamp, object, read, confirmed: AtomicU64::new(0), keeper }
     }
 
     /// A copy of what another replica holds, and how old that was at `now`.
@@ -95,8 +95,8 @@ impl Entry {
     ) -> Self {
         // A clock that does not go back so far began with this machine.
         let read = now.checked_sub(kept.since_read).unwrap_or(now);
-        let mut entry = Self::new(version, attributes, stamp, object, read);
-        entry.read = ReadAt::told(read, kept.by, kept.order);
+        let told = ReadAt::told(read, kept.by, kept.order);
+        let entry = Self::new(version, attributes, stamp, object, told);
         entry.keep_by(kept.by);
         entry.confirm(read + kept.since_read.saturating_sub(kept.since_confirmed));
         entry
@@ -172,7 +172,13 @@ mod tests {
         let created = OffsetDateTime::from_unix_timestamp(created).ok();
         let attributes = Attributes { created, ..Attributes::default() };
         let version = ObjectVersion::new(&version.to_string().repeat(32)).unwrap();
-        Entry::new(version, attributes, Stamp::default(), Object::Secret(SecretBytes::from("kwcanary")), Instant::now())
+        Entry::new(
+            version,
+            attributes,
+            Stamp::default(),
+            Object::Secret(SecretBytes::from("kwcanary")),
+            ReadAt::here(Instant::now()),
+        )
     }
 
     #[test]

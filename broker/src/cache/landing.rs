@@ -111,8 +111,8 @@ impl ObjectCache {
         found: Option<&Arc<Entry>>,
     ) -> Option<News> {
         let (held, refused_at) = (self.entries.get(&**key).await, self.refusals.refused_at(key).await);
-        let known = held.iter().map(|held| held.read_at()).chain(refused_at.map(ReadAt::here));
-        if known.into_iter().any(|known| known.is_after(read)) {
+        let mut known = held.iter().map(|held| held.read_at()).chain(refused_at.map(ReadAt::here));
+        if known.any(|known| known.is_after(read)) {
             return None;
         }
         if let (Some(held), Some(found)) = (&held, found)
@@ -133,18 +133,13 @@ impl ObjectCache {
     }
 
     /// Keeps what was weighed.
-    pub(super) async fn keep(&self, landing: &MutexGuard<'_, ()>, key: &Arc<CacheKey>, found: Option<&Arc<Entry>>) {
+    pub(super) async fn keep(&self, _: &MutexGuard<'_, ()>, key: &CacheKey, found: Option<&Arc<Entry>>) {
         if let Some(entry) = found {
             self.refusals.lift(key).await;
-            self.entries.insert(CacheKey::clone(key), Arc::clone(entry)).await;
+            self.entries.insert(key.clone(), Arc::clone(entry)).await;
         } else {
-            self.drop_entry(landing, key).await;
+            self.entries.invalidate(key).await;
         }
-    }
-
-    /// Whatever is held of the key is not held any more.
-    pub(super) async fn drop_entry(&self, _: &MutexGuard<'_, ()>, key: &CacheKey) {
-        self.entries.invalidate(key).await;
     }
 
     /// The object was not given. What a poll is refused ends with its batch.

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use super::{Batch, CacheKey, Entry, LoadError};
 use crate::policy::VaultId;
 
-/// The other replicas. All but [`Self::read`], [`Self::elsewhere`] and [`Self::prepare`] are told under the cache's lock and must not wait.
+/// The other replicas. All but [`Self::read`], [`Self::elsewhere`] and [`Self::prepare`] are told under the cache's lock and
+/// must not wait.
 #[async_trait]
 pub trait Others: Send + Sync {
     /// Reads the object where its vault is owned. `None`: this replica owns it, or nobody better is there: read the vault.

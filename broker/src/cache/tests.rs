@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyward_types::ObjectKind;
 use tokio::{task::JoinHandle, time::advance};
 
-use super::*;
+use super::{flights::Passengers, *};
 use crate::{
     changes::Change,
     object::Object,

@@ -41,20 +41,19 @@ impl Current {
 
     /// Returns once everything that is declared is known.
     pub async fn until_complete(&self) {
-        let mut published = self.published.subscribe();
-        // The sender lives as long as `self`.
-        while !self.load().is_complete() && published.changed().await.is_ok() {}
+        self.holds(Snapshot::is_complete).await;
     }
 
     /// Returns once a snapshot holds that is `ready`, or at `deadline`.
     pub async fn until(&self, deadline: Instant, ready: impl Fn(&Snapshot) -> bool) {
+        // Late is no error.
+        let _ = timeout_at(deadline, self.holds(ready)).await;
+    }
+
+    async fn holds(&self, ready: impl Fn(&Snapshot) -> bool) {
         let mut published = self.published.subscribe();
-        while !ready(&self.load()) {
-            // The sender lives as long as `self`.
-            if !matches!(timeout_at(deadline, published.changed()).await, Ok(Ok(()))) {
-                return;
-            }
-        }
+        // The sender lives as long as `self`.
+        while !ready(&self.load()) && published.changed().await.is_ok() {}
     }
 }
 

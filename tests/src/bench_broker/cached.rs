@@ -18,11 +18,11 @@ use crate::{
     resilience::shop::{Building, Shop, Vault, reference},
 };
 
-const VAULT: &str = "acme";
+pub(super) const VAULT: &str = "acme";
 /// Everything is read at once; how a budget would spread that is measured elsewhere.
-const BUDGET: &str = "40000";
+pub(super) const BUDGET: &str = "40000";
 /// No poll falls into the measured rounds.
-const INTERVAL: &str = "pollInterval: 1h";
+pub(super) const INTERVAL: &str = "pollInterval: 1h";
 
 /// With so many objects in memory.
 #[derive(Clone, Debug, Serialize)]

@@ -9,6 +9,8 @@ use serde::Serialize;
 use super::{
     Programs,
     beside::{Beside, Reads},
+    cached::{BUDGET, INTERVAL, VAULT},
+    start::millis,
 };
 use crate::{
     bench::{
@@ -20,13 +22,8 @@ use crate::{
     resilience::shop::{Building, Vault, reference},
 };
 
-const VAULT: &str = "acme";
 /// Objects in memory.
 const OBJECTS: usize = 1_000;
-/// No poll falls into the measured rounds.
-const INTERVAL: &str = "pollInterval: 1h";
-/// Everything is read at once.
-const ENVIRONMENT: [(&str, &str); 1] = [("KEYWARD_VAULT_BUDGET", "40000")];
 
 /// With so many of them.
 #[derive(Clone, Debug, Serialize)]
@@ -58,8 +55,8 @@ impl Replicas {
 /// Fills them and measures.
 pub async fn run(programs: &Programs, replicas: usize, reads: Reads, payload: Payload) -> anyhow::Result<Replicas> {
     let vaults = [Vault { name: VAULT, secrets: OBJECTS, used: OBJECTS, settings: INTERVAL }];
-    let broker = Some(programs.broker.clone());
-    let building = Building { bytes: payload.bytes, environment: &ENVIRONMENT, broker, ..Building::of(&vaults) };
+    let (broker, environment) = (Some(programs.broker.clone()), [("KEYWARD_VAULT_BUDGET", BUDGET)]);
+    let building = Building { bytes: payload.bytes, environment: &environment, broker, ..Building::of(&vaults) };
     let mut plan = building.plan()?;
     // The echo server's address: it shows the same certificate.
     plan.names.push("127.0.0.1".to_owned());
@@ -77,7 +74,6 @@ pub async fn run(programs: &Programs, replicas: usize, reads: Reads, payload: Pa
     let kept = rounds(programs, &fleet, reads, payload).await?;
     let taken_over = if replicas > 1 { Some(take_over(&mut fleet).await?) } else { None };
     let calls_after = calls(&fleet);
-    let millis = |took: Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let taken_over = taken_over.map(millis);
     Ok(Replicas { replicas, objects: OBJECTS, cold_calls, poll_calls, kept, taken_over, calls_after })
 }

@@ -242,6 +242,6 @@ async fn resolve(
     if answer.into_inner().values.len() == names.len() { Ok(()) } else { Err(None) }
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -69,31 +69,30 @@ const PEER: Kept = Kept { by: Keeper(7), since_read: Duration::ZERO, since_confi
 
 /// What another replica read now: version `number`, of which the vault here need not know.
 pub(super) fn copy(name: &str, number: u32) -> Arc<Entry> {
-    let value = SecretBytes::from(format!("kwcanary-{name}-{number}"));
-    let version = ObjectVersion::new(&format!("{number:032x}")).unwrap();
-    let (attributes, stamp) = (Attributes::default(), Stamp::default());
-    Arc::new(Entry::mirrored(version, attributes, stamp, Object::Secret(value), PEER, Instant::now()))
+    copy_with(Attributes::default(), name, number)
 }
 
 /// The same, of a version that was created in that second.
-fn created(name: &str, number: u32, since_read: Duration) -> Arc<Entry> {
+fn created(name: &str, number: u32) -> Arc<Entry> {
+    let at = time::OffsetDateTime::from_unix_timestamp(i64::from(number)).unwrap();
+    copy_with(Attributes { created: Some(at), ..Attributes::default() }, name, number)
+}
+
+fn copy_with(attributes: Attributes, name: &str, number: u32) -> Arc<Entry> {
     let value = SecretBytes::from(format!("kwcanary-{name}-{number}"));
     let version = ObjectVersion::new(&format!("{number:032x}")).unwrap();
-    let at = time::OffsetDateTime::from_unix_timestamp(i64::from(number)).unwrap();
-    let attributes = Attributes { created: Some(at), ..Attributes::default() };
-    let kept = Kept { since_read, ..PEER };
-    Arc::new(Entry::mirrored(version, attributes, Stamp::default(), Object::Secret(value), kept, Instant::now()))
+    Arc::new(Entry::mirrored(version, attributes, Stamp::default(), Object::Secret(value), PEER, Instant::now()))
 }
 
 #[tokio::test(start_paused = true)]
 async fn word_of_an_earlier_version_that_was_under_way_for_long_takes_nothing_back() {
     let all = fixture(ACME);
     let key = all.shared("s1");
-    all.cache.mirror(Arc::clone(&key), created("s1", 2, Duration::ZERO), News::Landed).await;
+    all.cache.mirror(Arc::clone(&key), created("s1", 2), News::Landed).await;
     for (later, expected) in [(2, "kwcanary-s1-2"), (29, "kwcanary-s1-1")] {
         advance(Duration::from_secs(later)).await;
         // Of another teller, read long before: its word had to wait.
-        let entry = created("s1", 1, Duration::ZERO);
+        let entry = created("s1", 1);
         all.cache.mirror(Arc::clone(&key), entry, News::Changed).await;
         assert_eq!(text(&all.cache.held(&key).await.unwrap()), expected, "{later}");
     }
