@@ -1,10 +1,13 @@
 //! May this namespace read this reference? Pure, deny by default, asked on every read: the cache never short-cuts it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use keyward_types::{Reference, VaultName};
 
-use crate::policy::{Declared, DefaultAccess, SecretEntry, Snapshot, VaultEntry};
+use crate::policy::{
+    Declared, DefaultAccess, SecretEntry, Snapshot, VaultEntry,
+    vault::{NamespaceRule, ObjectRule},
+};
 
 /// What was granted, and by which rule.
 #[derive(Clone, Debug)]
@@ -13,9 +16,13 @@ pub struct Grant {
     pub secret: Arc<SecretEntry>,
     /// The vault it is in.
     pub vault: Arc<VaultEntry>,
-    /// In words, for audit.
-    pub rule: String,
+    by_namespace: NamespaceRule,
+    by_object: ObjectRule,
 }
+
+/// What something was granted by. Shown, it is in words, for audit.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'a>(&'a Grant);
 
 /// Why nothing was granted. Every text says what to do, and who can.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,11 +106,24 @@ pub fn grant(snapshot: &Snapshot, secret: &Arc<SecretEntry>) -> Result<Grant, De
     let vault = vault_of(snapshot, secret)?;
     let by_namespace = admit_namespace(snapshot, secret, &vault)?;
     let by_object = admit_object(secret, &vault)?;
-    let rule = match vault.declared_as.as_str() {
-        "" => "--access-default allow".to_owned(),
-        name => format!("AzureKeyVault {name}: {by_namespace}, {by_object}"),
-    };
-    Ok(Grant { secret: Arc::clone(secret), vault, rule })
+    Ok(Grant { secret: Arc::clone(secret), vault, by_namespace, by_object })
+}
+
+impl Grant {
+    /// By which rule.
+    pub fn rule(&self) -> Rule<'_> {
+        Rule(self)
+    }
+}
+
+impl fmt::Display for Rule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Grant { vault, by_namespace, by_object, .. } = self.0;
+        match vault.declared_as.as_str() {
+            "" => f.write_str("--access-default allow"),
+            name => write!(f, "AzureKeyVault {name}: {by_namespace}, {by_object}"),
+        }
+    }
 }
 
 /// First step: the secret `name` of `namespace`.
@@ -140,8 +160,8 @@ pub fn vault_of(snapshot: &Snapshot, secret: &SecretEntry) -> Result<Arc<VaultEn
     }
 }
 
-/// Third step: the rule, in words, by which the vault admits the secret's namespace.
-pub fn admit_namespace(snapshot: &Snapshot, secret: &SecretEntry, vault: &VaultEntry) -> Result<String, Denial> {
+/// Third step: the rule by which the vault admits the secret's namespace.
+pub fn admit_namespace(snapshot: &Snapshot, secret: &SecretEntry, vault: &VaultEntry) -> Result<NamespaceRule, Denial> {
     let namespace = &secret.namespace;
     vault.admits_namespace(namespace, snapshot.namespace_labels(namespace)).ok_or_else(|| Denial::Namespace {
         secret: secret.shown(),
@@ -150,8 +170,8 @@ pub fn admit_namespace(snapshot: &Snapshot, secret: &SecretEntry, vault: &VaultE
     })
 }
 
-/// Last step: the rule, in words, by which the vault admits the object.
-pub fn admit_object(secret: &SecretEntry, vault: &VaultEntry) -> Result<String, Denial> {
+/// Last step: the rule by which the vault admits the object.
+pub fn admit_object(secret: &SecretEntry, vault: &VaultEntry) -> Result<ObjectRule, Denial> {
     vault.admits_object(secret.rendering.object_type, &secret.object.name).ok_or_else(|| Denial::Object {
         secret: secret.shown(),
         declared_as: vault.declared_as.clone(),
@@ -217,7 +237,7 @@ spec: {vault: {name: acme, object: {name: db, type: secret}}}
     #[test]
     fn a_grant_names_its_rule_and_folds_case() {
         let grant = decided(DefaultAccess::Deny, "shop", "db").unwrap();
-        assert_eq!(grant.rule, "AzureKeyVault acme: namespaces.names `shop`, objects `db*`");
+        assert_eq!(grant.rule().to_string(), "AzureKeyVault acme: namespaces.names `shop`, objects `db*`");
         assert_eq!(grant.vault.origin.to_string(), "https://acme.vault.azure.net");
         assert_eq!(grant.secret.object.name.as_str(), "db-password");
     }
@@ -270,7 +290,7 @@ spec: {vault: {name: acme, object: {name: db, type: secret}}}
         let open = MANIFESTS.replace("url: 'http://plain', ", "");
         let snapshot = snapshot(DefaultAccess::Allow, &open);
         let stray = Reference::new("stray", None).unwrap();
-        assert_eq!(decide(&snapshot, "shop", &stray).unwrap().rule, "--access-default allow");
+        assert_eq!(decide(&snapshot, "shop", &stray).unwrap().rule().to_string(), "--access-default allow");
         for (namespace, name) in [("bank", "db"), ("shop", "tls"), ("shop", "closed"), ("shop", "odd")] {
             assert!(decided(DefaultAccess::Allow, namespace, name).is_err(), "{namespace}/{name}");
         }

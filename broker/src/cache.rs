@@ -213,9 +213,9 @@ impl ObjectCache {
     /// The same, without counting.
     pub async fn peeks(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
         let look = self.transitions.steady(wanted.iter().map(|(key, _)| key), || async move {
-            let mut held = Vec::with_capacity(wanted.len());
+            let (mut held, now) = (Vec::with_capacity(wanted.len()), Instant::now());
             for (key, vault) in wanted {
-                held.push(self.look(key, vault).await);
+                held.push(self.look(key, vault, now).await);
             }
             held
         });
@@ -224,17 +224,17 @@ impl ObjectCache {
 
     /// The object as it would be served from memory, without counting. Asks no vault.
     pub async fn peek(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
-        let look = self.transitions.steady(std::iter::once(key), || self.look(key, vault));
+        let look = self.transitions.steady(std::iter::once(key), || self.look(key, vault, Instant::now()));
         match timeout(SETTLES_WITHIN, look).await {
             Ok(Some(held)) => held,
             // One object is right before a swap and after it.
-            Ok(None) | Err(_) => self.look(key, vault).await,
+            Ok(None) | Err(_) => self.look(key, vault, Instant::now()).await,
         }
     }
 
-    async fn look(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
+    async fn look(&self, key: &CacheKey, vault: &VaultEntry, now: Instant) -> Option<Served> {
         let entry = self.entries.get(key).await?;
-        match entry.freshness(vault, Instant::now()) {
+        match entry.freshness(vault, now) {
             Freshness::Fresh => Some(Served { entry, stale: None }),
             Freshness::Stale(since) => Some(Served { entry, stale: Some(since) }),
             Freshness::TooOld => None,

@@ -100,11 +100,12 @@ pub async fn fetch(resolver: &Resolver, snapshot: &Current, wanted: &Wanted, pat
         Ok(grant) => grant,
         Err(error) => return Outcome { trail: None, data: Err(error) },
     };
-    let mut trail = Trail::of(&grant);
-    let data = match resolver.read(&grant).await {
+    let read = resolver.read(&grant).await;
+    let mut trail = Trail::of(grant);
+    let data = match read {
         Ok(served) => {
-            trail.note(&served);
-            rendered(&snapshot.load(), wanted, &grant, &served)
+            trail.note(&served, Instant::now());
+            rendered(&snapshot.load(), wanted, &trail.grant, &served)
         }
         Err(error) => Err(error.into()),
     };

@@ -69,5 +69,6 @@ pub mod setup;
 pub mod source;
 #[cfg(test)]
 mod testing;
+mod ticks;
 pub mod vault;
 pub mod watch;

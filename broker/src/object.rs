@@ -1,5 +1,7 @@
 //! What a vault object is to the broker: how it is named, what was read, what it was parsed into.
 
+use std::fmt;
+
 use keyward_types::{ObjectKind, ObjectName, ObjectVersion, SecretBytes};
 use time::OffsetDateTime;
 
@@ -12,6 +14,13 @@ pub struct ObjectId {
     pub name: ObjectName,
     /// Exactly this version, or the current one.
     pub version: Option<ObjectVersion>,
+}
+
+impl fmt::Display for ObjectId {
+    /// `secret/db-password`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
 }
 
 /// One read of an object, as Key Vault answered and nothing interpreted.

@@ -11,6 +11,7 @@
 //! | [`board`] | the one view of this process, and who is silent | |
 //! | [`followers`], [`pieces`] | what became of what is held here → messages to those who follow | |
 //! | [`members`], [`slices`] | where others may be | API server |
+//! | [`clock`] | when one of them said something | none: pure |
 //! | [`link`], [`links`] | the way to one of them, followed as long as it is there | gRPC |
 //! | [`mirror`] | what one of them tells, done here too | |
 //! | [`others`], [`asked`] | the others as the cache sees them: whom to ask, whom to tell | gRPC |
@@ -22,6 +23,7 @@
 pub mod asked;
 pub mod board;
 pub mod checks;
+pub mod clock;
 pub mod encoding;
 pub mod followers;
 pub mod lending;

@@ -3,15 +3,17 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
-use keyward_types::{ObjectVersion, Reference, SecretBytes};
+use keyward_types::{Reference, SecretBytes};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     authz::{self, Denial, Grant},
-    cache::{CacheKey, LoadError, ObjectCache, Served},
+    cache::{CacheKey, Entry, LoadError, ObjectCache, Served},
+    object::ObjectId,
     policy::Current,
     readers::Readers,
     render::{self, RenderError},
+    vault::origin::Origin,
 };
 
 /// References of one request worked on at the same time.
@@ -40,36 +42,36 @@ pub struct Outcome {
 }
 
 /// Where a value came from, or would have: for audit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Trail {
-    /// Origin of the vault.
-    pub vault: String,
-    /// `secret/db-password`
-    pub object: String,
-    /// The rule that admitted it.
-    pub rule: String,
-    /// The version served and the age of the copy, once there is one.
-    pub served: Option<(ObjectVersion, Duration)>,
+    /// What admitted it.
+    pub grant: Grant,
+    /// What was served and the age of the copy, once there is one.
+    pub served: Option<(Arc<Entry>, Duration)>,
     /// For how long the vault has been unable to confirm what was served; `None` while it is fresh.
     pub stale: Option<Duration>,
 }
 
 impl Trail {
     /// Where what was granted would come from.
-    pub fn of(grant: &Grant) -> Self {
-        Self {
-            vault: grant.vault.origin.to_string(),
-            object: format!("{}/{}", grant.secret.object.kind, grant.secret.object.name),
-            rule: grant.rule.clone(),
-            served: None,
-            stale: None,
-        }
+    pub fn of(grant: Grant) -> Self {
+        Self { grant, served: None, stale: None }
     }
 
-    /// Notes what was served.
-    pub fn note(&mut self, served: &Served) {
-        self.served = Some((served.entry.version.clone(), served.entry.age(Instant::now())));
+    /// Notes what was served at `now`.
+    pub fn note(&mut self, served: &Served, now: Instant) {
+        self.served = Some((Arc::clone(&served.entry), served.entry.age(now)));
         self.stale = served.stale;
+    }
+
+    /// Origin of the vault.
+    pub fn vault(&self) -> &Origin {
+        &self.grant.vault.origin
+    }
+
+    /// Shown as `secret/db-password`.
+    pub fn object(&self) -> &ObjectId {
+        &self.grant.secret.object
     }
 }
 
@@ -129,9 +131,10 @@ impl Resolver {
         let grants: Vec<_> = decided.iter().filter_map(|(_, decision)| decision.as_ref().ok()).collect();
         // One for each grant, in their order.
         let mut served = self.serve(&grants).await.into_iter();
+        let now = Instant::now();
         let outcomes = decided.into_iter().map(|(reference, decision)| match decision {
             Err(denial) => Outcome { reference, trail: None, value: Err(denial.into()) },
-            Ok(grant) => outcome(reference, &grant, served.next()),
+            Ok(grant) => outcome(reference, grant, served.next(), now),
         });
         outcomes.collect()
     }
@@ -228,12 +231,14 @@ fn load_error(grant: &Grant, source: LoadError) -> ResolveError {
 }
 
 /// What a reference takes of the object that was served for it.
-fn outcome(reference: Reference, grant: &Grant, served: Option<Result<Served, ResolveError>>) -> Outcome {
+fn outcome(reference: Reference, grant: Grant, served: Option<Result<Served, ResolveError>>, now: Instant) -> Outcome {
+    let served = served.unwrap_or_else(|| Err(load_error(&grant, LoadError::Interrupted)));
     let mut trail = Trail::of(grant);
-    let value = served.unwrap_or_else(|| Err(load_error(grant, LoadError::Interrupted))).and_then(|served| {
-        trail.note(&served);
-        render::view(&served.entry.object, &grant.secret.rendering, reference.query())
-            .map_err(|source| ResolveError::Render { secret: grant.secret.shown(), source })
+    let value = served.and_then(|served| {
+        trail.note(&served, now);
+        let secret = &trail.grant.secret;
+        render::view(&served.entry.object, &secret.rendering, reference.query())
+            .map_err(|source| ResolveError::Render { secret: secret.shown(), source })
     });
     Outcome { reference, trail: Some(trail), value }
 }

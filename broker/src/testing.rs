@@ -1,8 +1,11 @@
 //! What several rooms' tests need: manifests to a snapshot, and a vault that answers from memory.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -10,20 +13,21 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use keyward_types::{ObjectVersion, SecretBytes};
+use keyward_types::{ObjectVersion, Reference, SecretBytes};
 use prometheus_client::registry::Registry;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    cache::ObjectCache,
+    authz,
+    cache::{Entry, Keeper, Kept, ObjectCache},
     changes::Changes,
     manifests,
     metrics::Metrics,
-    object::{Attributes, ObjectId, RawBody, RawObject, RawSecret, Stamp},
+    object::{Attributes, Object, ObjectId, RawBody, RawObject, RawSecret, Stamp},
     policy::{self, Current, DefaultAccess, Snapshot, VaultEntry},
     readers::{Open, Readers, VaultObserver},
-    resolve::Resolver,
+    resolve::{Resolver, Trail},
     vault::{Collection, Page, ReadError, VaultReader},
 };
 
@@ -47,6 +51,20 @@ pub(crate) fn secret_with(metadata: &str, vault: &str, object: &str, more: &str)
         "---\napiVersion: spv.no/v2beta1\nkind: AzureKeyVaultSecret\nmetadata: {{{metadata}}}\n\
          spec: {{vault: {{name: \"{vault}\", object: {{name: \"{object}\", type: secret}}}}{more}}}\n"
     )
+}
+
+/// Where `shop/db` of vault `acme` comes from, and what was served of it: its version, and its age.
+pub(crate) fn trail(served: Option<(char, Duration)>) -> Trail {
+    let snapshot = snapshot(&format!("{ACME}{}", secret("shop", "db", "acme", "db")));
+    let grant = authz::decide(&snapshot, "shop", &Reference::new("db", None).unwrap()).unwrap();
+    Trail { served: served.map(|(version, age)| (Arc::new(entry(version)), age)), ..Trail::of(grant) }
+}
+
+fn entry(version: char) -> Entry {
+    let version = ObjectVersion::new(&version.to_string().repeat(32)).unwrap();
+    let value = Object::Secret(SecretBytes::from("kwcanary"));
+    let kept = Kept { by: Keeper::SELF, since_read: Duration::ZERO, order: 0, since_confirmed: Duration::ZERO };
+    Entry::mirrored(version, Attributes::default(), Stamp::default(), value, kept, Instant::now())
 }
 
 /// A vault whose every secret is `kwcanary-NAME`. Each read takes one of `turns`.

@@ -15,8 +15,10 @@ use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic::Code;
 
-use super::{AuditLog, code_name};
-use crate::{fetch::Wanted, milliseconds::milliseconds, resolve::Trail};
+use super::{AuditLog, code_name, line::Shown};
+use crate::{
+    authz::Rule, fetch::Wanted, milliseconds::milliseconds, object::ObjectId, resolve::Trail, vault::origin::Origin,
+};
 
 /// What is said of one fetch.
 pub struct FetchRecord<'a> {
@@ -55,9 +57,9 @@ struct Line<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ObjectFields<'a> {
-    vault: &'a str,
-    object: &'a str,
-    rule: &'a str,
+    vault: Shown<&'a Origin>,
+    object: Shown<&'a ObjectId>,
+    rule: Shown<Rule<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,10 +98,10 @@ impl<'a> FetchRecord<'a> {
 fn object_fields(trail: &Trail) -> ObjectFields<'_> {
     let served = trail.served.as_ref();
     ObjectFields {
-        vault: &trail.vault,
-        object: &trail.object,
-        rule: &trail.rule,
-        version: served.map(|(version, _)| version.as_str()),
+        vault: Shown(trail.vault()),
+        object: Shown(trail.object()),
+        rule: Shown(trail.grant.rule()),
+        version: served.map(|(entry, _)| entry.version.as_str()),
         age_ms: served.map(|(_, age)| milliseconds(*age)),
         stale_ms: trail.stale.map(milliseconds),
     }
@@ -109,20 +111,14 @@ fn object_fields(trail: &Trail) -> ObjectFields<'_> {
 mod tests {
     use std::time::Duration;
 
-    use keyward_types::ObjectVersion;
-
     use super::*;
+    use crate::testing;
 
     #[test]
     fn a_line_tells_who_fetched_what_and_no_value() {
         let wanted = Wanted { namespace: "shop".into(), name: "db".into(), uid: "u-1".into(), generation: 3 };
-        let trail = Trail {
-            vault: "https://acme.vault.azure.net".into(),
-            object: "secret/db".into(),
-            rule: "AzureKeyVault acme".into(),
-            served: Some((ObjectVersion::new(&"a".repeat(32)).unwrap(), Duration::from_millis(1500))),
-            stale: Some(Duration::from_secs(60)),
-        };
+        let served = Some(('a', Duration::from_millis(1500)));
+        let trail = Trail { stale: Some(Duration::from_secs(60)), ..testing::trail(served) };
         let mut record = FetchRecord {
             role: Some(Role::Controller),
             peer: None,
@@ -137,7 +133,7 @@ mod tests {
             serde_json::json!({
                 "time": "1970-01-01T00:00:00Z", "audit": "fetch", "code": "OK", "role": "controller", "peer": null,
                 "namespace": "shop", "name": "db", "uid": "u-1", "generation": 3,
-                "vault": "https://acme.vault.azure.net", "object": "secret/db", "rule": "AzureKeyVault acme",
+                "vault": "https://acme.vault.azure.net", "object": "secret/db", "rule": "AzureKeyVault acme: namespaces.names `shop`, every object",
                 "version": "a".repeat(32), "ageMs": 1500, "staleMs": 60_000,
             })
         );

@@ -12,8 +12,11 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{Record, code_name};
 use crate::{
+    authz::Rule,
     milliseconds::milliseconds,
+    object::ObjectId,
     resolve::{Outcome, ResolveError},
+    vault::origin::Origin,
 };
 
 /// Room that a line and each of its objects usually take: growing a line is most of what building it costs.
@@ -67,11 +70,11 @@ struct BindingFields<'a> {
 struct ObjectFields<'a> {
     reference: Shown<&'a Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vault: Option<&'a str>,
+    vault: Option<Shown<&'a Origin>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<&'a str>,
+    object: Option<Shown<&'a ObjectId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<&'a str>,
+    rule: Option<Shown<Rule<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +95,7 @@ impl Serialize for Objects<'_> {
 }
 
 /// Written as it displays, without a text in between.
-struct Shown<T>(T);
+pub(super) struct Shown<T>(pub(super) T);
 
 impl<T: fmt::Display> Serialize for Shown<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -147,10 +150,10 @@ impl<'a> ObjectFields<'a> {
         let served = trail.and_then(|trail| trail.served.as_ref());
         Self {
             reference: Shown(&outcome.reference),
-            vault: trail.map(|trail| trail.vault.as_str()),
-            object: trail.map(|trail| trail.object.as_str()),
-            rule: trail.map(|trail| trail.rule.as_str()),
-            version: served.map(|(version, _)| version.as_str()),
+            vault: trail.map(|trail| Shown(trail.vault())),
+            object: trail.map(|trail| Shown(trail.object())),
+            rule: trail.map(|trail| Shown(trail.grant.rule())),
+            version: served.map(|(entry, _)| entry.version.as_str()),
             age_ms: served.map(|(_, age)| milliseconds(*age)),
             stale: trail.is_some_and(|trail| trail.stale.is_some()),
             error: outcome.value.as_ref().err().map(Shown),
@@ -162,24 +165,18 @@ impl<'a> ObjectFields<'a> {
 mod tests {
     use std::time::Duration;
 
-    use keyward_types::{ObjectVersion, SecretBytes};
+    use keyward_types::SecretBytes;
     use tonic::Code;
 
     use super::*;
-    use crate::{audit::PodVerdict, authz::Denial, resolve::Trail};
+    use crate::{audit::PodVerdict, authz::Denial, testing};
 
     #[test]
     fn a_line_tells_who_and_what_and_no_value() {
         let outcomes = [
             Outcome {
                 reference: Reference::new("db", Some("username")).unwrap(),
-                trail: Some(Trail {
-                    vault: "https://acme.vault.azure.net".into(),
-                    object: "secret/db".into(),
-                    rule: "AzureKeyVault acme".into(),
-                    served: Some((ObjectVersion::new(&"a".repeat(32)).unwrap(), Duration::from_millis(1500))),
-                    stale: None,
-                }),
+                trail: Some(testing::trail(Some(('a', Duration::from_millis(1500))))),
                 value: Ok(SecretBytes::from("kwcanary-value")),
             },
             Outcome {
@@ -206,7 +203,7 @@ mod tests {
                 "binding": {"container": "app", "verdict": "carried"},
                 "objects": [
                     {"reference": "db@azurekeyvault?username", "vault": "https://acme.vault.azure.net",
-                     "object": "secret/db", "rule": "AzureKeyVault acme", "version": "a".repeat(32), "ageMs": 1500},
+                     "object": "secret/db", "rule": "AzureKeyVault acme: namespaces.names `shop`, every object", "version": "a".repeat(32), "ageMs": 1500},
                     {"reference": "no@azurekeyvault", "error": "AzureKeyVaultSecret shop/no does not exist; \
                      create it in that namespace or correct the reference"},
                 ],

@@ -14,9 +14,8 @@ use tokio::{sync::MutexGuard, time::Instant};
 use super::{CacheKey, Entry, Freshness, LoadError, News, ObjectCache, ReadAt, is_refusal, read::Answer};
 use crate::{changes::Change, policy::VaultEntry};
 
-/// Word of another replica was under way for no longer, and looks younger by as much: an earlier version that seems to have been
-/// read a little later was not.
-const UNDER_WAY: Duration = Duration::from_secs(30);
+/// Two replicas are less apart about when something was read: an earlier version that seems to have been read a little later was not.
+const APART: Duration = Duration::from_secs(1);
 
 /// What a read came to.
 #[derive(Clone)]
@@ -118,7 +117,7 @@ impl ObjectCache {
         if let (Some(held), Some(found)) = (&held, found)
             && found.read_at().is_told()
             && held.is_newer_than(found)
-            && found.read_at().instant < held.read_at().instant + UNDER_WAY
+            && found.read_at().instant < held.read_at().instant + APART
         {
             return None;
         }

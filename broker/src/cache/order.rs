@@ -1,18 +1,14 @@
 //! When something was read from a vault, and which of two readings was the later one.
 
-use std::sync::LazyLock;
-
 use tokio::time::Instant;
 
 use super::Keeper;
-
-/// What order is counted from. Another process counts from another moment.
-static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+use crate::ticks::ticks;
 
 /// When the request began by which something was found.
 ///
-/// How old a word of another replica is, is known to some milliseconds or, where it had to wait, seconds. Which of two words of the
-/// same replica is about the later reading, it says itself.
+/// How old a word of another replica is, is known to some milliseconds. Which of two words of the same replica is about the later
+/// reading, it says itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadAt {
     /// By the clock here.
@@ -38,12 +34,7 @@ impl ReadAt {
 
     /// Its place among all that this process knows, in microseconds; for other replicas.
     pub fn order(self) -> i64 {
-        let began = *BEGAN;
-        let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        match self.instant.checked_duration_since(began) {
-            Some(after) => micros(after),
-            None => -micros(began - self.instant),
-        }
+        ticks(self.instant)
     }
 
     /// Whether it was later than `other`.
@@ -74,13 +65,5 @@ mod tests {
         ] {
             assert!(then.is_after(first) && !first.is_after(then) && !first.is_after(first), "{first:?} {then:?}");
         }
-    }
-
-    #[test]
-    fn order_is_that_of_time_also_before_the_process_began() {
-        let now = Instant::now();
-        let times = [now.checked_sub(Duration::from_secs(5)).unwrap(), now, now + Duration::from_micros(1)];
-        let orders = times.map(|time| ReadAt::here(time).order());
-        assert!(orders.is_sorted_by(|one, other| one < other), "{orders:?}");
     }
 }

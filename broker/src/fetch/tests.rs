@@ -38,7 +38,7 @@ async fn the_secrets_data_comes_with_its_version_and_generation() {
         let data = fetched.data.secret.unwrap().data;
         assert_eq!(data["value"].expose(), b"kwcanary-password");
         assert_eq!((fetched.version.as_str(), fetched.generation), ("a".repeat(32).as_str(), generation));
-        assert_eq!(outcome.trail.unwrap().object, "secret/password");
+        assert_eq!(outcome.trail.unwrap().object().to_string(), "secret/password");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     cache::LoadError,
     fetch::FetchError,
     milliseconds::milliseconds,
-    resolve::{Outcome, ResolveError},
+    resolve::{Outcome, ResolveError, Trail},
     vault::ReadError,
 };
 
@@ -204,10 +204,14 @@ pub fn of_outcomes(outcomes: &[Outcome]) -> Option<Status> {
     let message = named.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
     let reference = first.reference.to_string();
     let mut about = vec![("reference", reference.as_str())];
-    if let Some(trail) = &first.trail {
-        about.extend([("vault", trail.vault.as_str()), ("object", trail.object.as_str())]);
-    }
+    let source = first.trail.as_ref().map(source);
+    about.extend(source.iter().flatten().map(|(name, value)| (*name, value.as_str())));
     Some(status(verdict, message, &about))
+}
+
+/// Where what a status is about would have come from.
+pub fn source(trail: &Trail) -> [(&'static str, String); 2] {
+    [("vault", trail.vault().to_string()), ("object", trail.object().to_string())]
 }
 
 /// A status that carries `google.rpc.ErrorInfo`, and `google.rpc.RetryInfo` where trying again makes sense.

@@ -18,7 +18,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use self::telling::Telling;
 use super::{cache::shown, errors};
 use crate::{
-    cache::{CacheKey, LoadError},
+    cache::{CacheKey, LoadError, Served},
     peers::{
         Peers,
         encoding::{self, Garbled, vault::to_vault},
@@ -30,6 +30,7 @@ use crate::{
         Refresh,
         hints::{About, Hint, Hinted},
     },
+    ticks::ticks,
     vault::origin::Origin,
 };
 
@@ -78,11 +79,13 @@ impl v1::peers_server::Peers for PeersService {
         let object = Arc::new(encoding::to_object(key.object).map_err(garbled)?);
         let vault = self.vault(key.vault.ok_or_else(|| errors::invalid("no vault"))?).await?;
         let key = CacheKey { vault: Arc::clone(&vault.id), object };
-        let outcome = match self.read_here(&key, &vault).await {
-            Ok(entry) => Outcome::Entry(entry),
+        let served = self.read_here(&key, &vault).await;
+        let now = Instant::now();
+        let outcome = match served {
+            Ok(served) => Outcome::Entry(encoding::of_entry(&served.entry, now)),
             Err(error) => Outcome::Failure(encoding::of_failure(&error)),
         };
-        Ok(Response::new(ReadResponse { outcome: Some(outcome) }))
+        Ok(Response::new(ReadResponse { outcome: Some(outcome), said_at: ticks(now) }))
     }
 
     async fn check(&self, request: Request<CheckVaultsRequest>) -> Result<Response<CheckVaultsResponse>, Status> {
@@ -121,11 +124,10 @@ impl v1::peers_server::Peers for PeersService {
 
 impl PeersService {
     /// From memory, or by this replica itself, whomever it takes for the owner.
-    async fn read_here(&self, key: &CacheKey, vault: &Arc<VaultEntry>) -> Result<v1::ObjectEntry, LoadError> {
+    async fn read_here(&self, key: &CacheKey, vault: &Arc<VaultEntry>) -> Result<Served, LoadError> {
         let open = self.copies.readers.open(vault)?;
         let _question = self.peers.asked.note(key);
-        let served = self.copies.cache.get(key, &open).await?;
-        Ok(encoding::of_entry(&served.entry, Instant::now()))
+        self.copies.cache.get(key, &open).await
     }
 
     /// The declaration that is meant, which may be known here a moment later than there.

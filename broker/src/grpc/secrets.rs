@@ -188,7 +188,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::resolve::Trail;
+    use crate::{resolve::Trail, testing};
 
     fn asked(names: &[&str]) -> Vec<v1::Reference> {
         names.iter().map(|name| v1::Reference { name: (*name).into(), query: None }).collect()
@@ -213,13 +213,7 @@ mod tests {
     }
 
     fn outcome(value: Vec<u8>, stale: Option<u64>) -> Outcome {
-        let trail = Trail {
-            vault: String::new(),
-            object: String::new(),
-            rule: String::new(),
-            served: None,
-            stale: stale.map(Duration::from_millis),
-        };
+        let trail = Trail { stale: stale.map(Duration::from_millis), ..testing::trail(None) };
         let reference = Reference::new("a", None).unwrap();
         Outcome { reference, trail: Some(trail), value: Ok(SecretBytes::new(value)) }
     }

@@ -149,7 +149,7 @@ fn answer(outcome: &Outcome, n: usize) -> Answer {
             let trail = outcome.trail.as_ref().unwrap();
             let (served, _) = trail.served.as_ref().unwrap();
             let version: u32 = version.parse().unwrap();
-            assert_eq!(served.to_string(), format!("{version:032x}"), "the value of its version");
+            assert_eq!(served.version.to_string(), format!("{version:032x}"), "the value of its version");
             Answer::Value(version, trail.stale.unwrap_or_default())
         }
         Err(ResolveError::Load { source: LoadError::Read(error), .. }) if error.is_refusal() => Answer::Refused,

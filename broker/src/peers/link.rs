@@ -15,7 +15,9 @@ use tonic::{Status, Streaming, transport::Channel};
 
 use super::{
     MAX_MESSAGE, Peers,
+    clock::TheirClock,
     encoding::{Garbled, to_beat},
+    links::Way,
     member::MemberId,
     mirror::{Copies, Mirror, Then},
     warmup::{Place, Settled},
@@ -108,6 +110,8 @@ impl Link {
         let hello = timeout(FIRST_WORD, self.say_hello()).await.map_err(|_| Ended::Silent)?;
         let (answers, mut told) = hello.map_err(Ended::Unheard)?;
         let first = timeout(FIRST_WORD, told.message()).await.map_err(|_| Ended::Silent)??.ok_or(Ended::Over)?;
+        let clock = Arc::<TheirClock>::default();
+        clock.said(first.said_at, Instant::now());
         let Some(Word::Beat(beat)) = first.word else { return Err(Garbled("the first word is no beat").into()) };
         let beat = to_beat(beat)?;
         let id = beat.id;
@@ -115,9 +119,10 @@ impl Link {
             return Err(Ended::Own);
         }
         let mut mirror = Mirror::new(Arc::clone(&self.peers), self.copies.clone(), id);
-        let _linked = self.peers.links.add(id, self.connection.clone(), mirror.keeper()).ok_or(Ended::Twin)?;
+        let way = Way { connection: self.connection.clone(), keeper: mirror.keeper(), clock: Arc::clone(&clock) };
+        let _linked = self.peers.links.add(id, way).ok_or(Ended::Twin)?;
         self.peers.board.hear(beat);
-        let ended = self.listen(id, &mut mirror, answers, told).await;
+        let ended = self.listen((id, &clock), &mut mirror, answers, told).await;
         self.peers.board.lose(id);
         mirror.end().await;
         ended
@@ -134,13 +139,14 @@ impl Link {
 
     async fn listen(
         &self,
-        id: MemberId,
+        (id, clock): (MemberId, &TheirClock),
         mirror: &mut Mirror,
         answers: mpsc::Sender<FollowRequest>,
         mut told: Streaming<FollowResponse>,
     ) -> Result<Infallible, Ended> {
         loop {
             let message = timeout(SILENCE, told.message()).await.map_err(|_| Ended::Silent)??.ok_or(Ended::Over)?;
+            let said = clock.said(message.said_at, Instant::now());
             match message.word.ok_or(Garbled("an empty word"))? {
                 Word::Beat(beat) => {
                     let beat = to_beat(beat)?;
@@ -151,7 +157,7 @@ impl Link {
                 }
                 word => {
                     self.peers.board.alive(id);
-                    match mirror.hear(word).await? {
+                    match mirror.hear(word, said).await? {
                         Then::Nothing => {}
                         Then::Complete => self.place.settle(Settled::Complete),
                         Then::Prepared(number) => {

@@ -7,7 +7,7 @@ use std::{
 
 use keyward_kit::tls::channel::Connection;
 
-use super::member::MemberId;
+use super::{clock::TheirClock, member::MemberId};
 use crate::cache::Keeper;
 
 /// The ways.
@@ -21,6 +21,8 @@ pub struct Way {
     pub connection: Connection,
     /// As whom it keeps what is copied from it.
     pub keeper: Keeper,
+    /// How its clock goes.
+    pub clock: Arc<TheirClock>,
 }
 
 /// As long as it is kept the way is known.
@@ -32,12 +34,12 @@ pub struct Linked {
 
 impl Links {
     /// One more; `None` where there is one to that replica already.
-    pub fn add(self: &Arc<Self>, id: MemberId, connection: Connection, keeper: Keeper) -> Option<Linked> {
+    pub fn add(self: &Arc<Self>, id: MemberId, way: Way) -> Option<Linked> {
         let mut all = self.all();
         if all.contains_key(&id) {
             return None;
         }
-        all.insert(id, Way { connection, keeper });
+        all.insert(id, way);
         drop(all);
         Some(Linked { links: Arc::clone(self), id })
     }

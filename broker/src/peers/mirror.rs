@@ -80,21 +80,21 @@ impl Mirror {
         }
     }
 
-    /// Does what was told. A beat is not for here.
-    pub async fn hear(&mut self, word: Word) -> Result<Then, Garbled> {
+    /// Does what was told, which was said at `said`. A beat is not for here.
+    pub async fn hear(&mut self, word: Word, said: Instant) -> Result<Then, Garbled> {
         match word {
             Word::Beat(_) => {}
-            Word::Held(held) => return self.told(held).await,
-            Word::Won(won) => self.won(won).await?,
-            Word::Prepare(piece) => return self.prepare(piece),
+            Word::Held(held) => return self.told(held, said).await,
+            Word::Won(won) => self.won(won, said).await?,
+            Word::Prepare(piece) => return self.prepare(piece, said),
             Word::Commit(number) => self.commit(number).await,
-            Word::Landed(landed) => self.landed(landed).await?,
+            Word::Landed(landed) => self.landed(landed, said).await?,
             Word::Forgotten(key) => {
                 if let Some(key) = self.key(key.vault, key.object)? {
                     self.forgotten(&key).await;
                 }
             }
-            Word::Confirmed(confirmed) => self.confirmed(confirmed)?,
+            Word::Confirmed(confirmed) => self.confirmed(confirmed, said)?,
         }
         Ok(Then::Nothing)
     }
@@ -104,9 +104,9 @@ impl Mirror {
         self.keeper
     }
 
-    async fn told(&mut self, held: v1::HeldObjects) -> Result<Then, Garbled> {
+    async fn told(&mut self, held: v1::HeldObjects, said: Instant) -> Result<Then, Garbled> {
         let last = held.last;
-        self.take(held).await?;
+        self.take(held, said).await?;
         if !last {
             return Ok(Then::Nothing);
         }
@@ -120,22 +120,22 @@ impl Mirror {
         Ok(Then::Complete)
     }
 
-    async fn won(&mut self, won: v1::WonVault) -> Result<(), Garbled> {
+    async fn won(&mut self, won: v1::WonVault, said: Instant) -> Result<(), Garbled> {
         let held = won.held.ok_or(Garbled("a vault was won without what is held of it"))?;
         let last = held.last;
-        self.take(held).await?;
+        self.take(held, said).await?;
         if last {
             self.offer(&Origin::parse(&won.origin).map_err(|_| Garbled("an origin that is none"))?).await;
         }
         Ok(())
     }
 
-    async fn take(&mut self, held: v1::HeldObjects) -> Result<(), Garbled> {
+    async fn take(&mut self, held: v1::HeldObjects, said: Instant) -> Result<(), Garbled> {
         let Some(key) = held.vault else { return Ok(()) };
         let Some(vault) = self.vault(key) else { return Ok(()) };
         for v1::HeldObject { object, entry } in held.objects {
             let object = Arc::new(encoding::to_object(object)?);
-            let entry = encoding::to_entry(entry, self.keeper, Instant::now())?;
+            let entry = encoding::to_entry(entry, self.keeper, said)?;
             let key = Arc::new(CacheKey { vault: Arc::clone(&vault), object });
             self.copy(key, Arc::new(entry), News::Same).await;
         }
@@ -143,7 +143,7 @@ impl Mirror {
     }
 
     /// What is told by one who does not own the vault is taken where nothing as new is held, and leaves it to its keeper. What is
-    /// told at second hand has been under way for longer, and looks as if it had been read later: the same says nothing new.
+    /// told at second hand looks as if it had been read a little later: the same says nothing new.
     async fn copy(&mut self, key: Arc<CacheKey>, entry: Arc<Entry>, news: News) {
         let keeps = self.is_told_by_the_owner(&key);
         let held = if keeps { None } else { self.copies.cache.held(&key).await };
@@ -187,7 +187,7 @@ impl Mirror {
         }
     }
 
-    async fn landed(&mut self, landed: v1::LandedObject) -> Result<(), Garbled> {
+    async fn landed(&mut self, landed: v1::LandedObject, said: Instant) -> Result<(), Garbled> {
         let (news, is_answer) = (encoding::to_news(landed.news()), landed.answer);
         let told = landed.key.ok_or(Garbled("something landed without its key"))?;
         let Some(key) = self.key(told.vault, told.object)? else { return Ok(()) };
@@ -195,7 +195,7 @@ impl Mirror {
         if news == News::Same && !self.owns(&key) && !self.is_told_by_the_owner(&key) {
             return Ok(());
         }
-        let entry = Arc::new(encoding::to_entry(landed.entry, self.keeper, Instant::now())?);
+        let entry = Arc::new(encoding::to_entry(landed.entry, self.keeper, said)?);
         self.copy(Arc::clone(&key), entry, news).await;
         if !is_answer {
             self.answer(&key, news).await;
@@ -214,13 +214,13 @@ impl Mirror {
         }
     }
 
-    fn prepare(&mut self, piece: v1::PeerBatch) -> Result<Then, Garbled> {
+    fn prepare(&mut self, piece: v1::PeerBatch, said: Instant) -> Result<Then, Garbled> {
         let v1::PeerBatch { number, vault, changes, last } = piece;
         let vault = self.vault(vault.ok_or(Garbled("a batch without its vault"))?);
         let gathered = self.gathered.entry(number).or_default();
         if let Some(vault) = &vault {
             for change in changes {
-                gathered.push(found(vault, change, self.keeper)?);
+                gathered.push(found(vault, change, self.keeper, said)?);
             }
         }
         if !last {
@@ -243,11 +243,11 @@ impl Mirror {
         }
     }
 
-    fn confirmed(&mut self, confirmed: v1::VaultConfirmed) -> Result<(), Garbled> {
+    fn confirmed(&mut self, confirmed: v1::VaultConfirmed, said: Instant) -> Result<(), Garbled> {
         let key = confirmed.vault.ok_or(Garbled("a confirmation without its vault"))?;
         let Some(vault) = self.vault(key) else { return Ok(()) };
         let ago = Duration::from_millis(confirmed.ms_ago);
-        let Some(began) = Instant::now().checked_sub(ago) else { return Ok(()) };
+        let Some(began) = said.checked_sub(ago) else { return Ok(()) };
         let mut except = HashSet::new();
         for object in confirmed.except {
             let object = Arc::new(encoding::to_object(Some(object))?);
@@ -258,7 +258,7 @@ impl Mirror {
         self.copies.cache.confirm_all(self.keeper, &vault, began, &except);
         if let Some(open) = self.copies.readers.get(&vault) {
             let mut progress = open.progress();
-            (progress.checked, progress.checked_at) = (Some(began), SystemTime::now().checked_sub(ago));
+            (progress.checked, progress.checked_at) = (Some(began), SystemTime::now().checked_sub(began.elapsed()));
         }
         Ok(())
     }
@@ -303,12 +303,16 @@ impl Mirror {
     }
 }
 
-fn found(vault: &Arc<VaultId>, change: v1::ObjectChange, keeper: Keeper) -> Result<(Arc<CacheKey>, Found), Garbled> {
-    let now = Instant::now();
+fn found(
+    vault: &Arc<VaultId>,
+    change: v1::ObjectChange,
+    keeper: Keeper,
+    said: Instant,
+) -> Result<(Arc<CacheKey>, Found), Garbled> {
     let object = Arc::new(encoding::to_object(change.object)?);
     let found = match change.found.ok_or(Garbled("a change without what was found"))? {
-        FoundWord::Entry(entry) => Found::Entry(Arc::new(encoding::to_entry(Some(entry), keeper, now)?)),
-        FoundWord::Refused(refused) => Found::Refused(encoding::to_refused(refused, keeper, now)?),
+        FoundWord::Entry(entry) => Found::Entry(Arc::new(encoding::to_entry(Some(entry), keeper, said)?)),
+        FoundWord::Refused(refused) => Found::Refused(encoding::to_refused(refused, keeper, said)?),
     };
     Ok((Arc::new(CacheKey { vault: Arc::clone(vault), object }), found))
 }

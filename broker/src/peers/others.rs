@@ -121,10 +121,12 @@ impl Peers {
         let object = Some(encoding::of_object(&key.object));
         let wanted = ReadRequest { key: Some(ObjectKey { vault: Some(of_vault(&key.vault)), object }) };
         let garbled = |garbled: encoding::Garbled| Status::internal(garbled.to_string());
-        match client(&way.connection).read(within(ANSWER_WITHIN, wanted)).await?.into_inner().outcome {
+        let answer = client(&way.connection).read(within(ANSWER_WITHIN, wanted)).await?.into_inner();
+        let said = way.clock.said(answer.said_at, Instant::now());
+        match answer.outcome {
             Some(Outcome::Entry(entry)) => {
                 self.reads.found.fetch_add(1, Ordering::Relaxed);
-                Ok(Ok(encoding::to_entry(Some(entry), way.keeper, Instant::now()).map_err(garbled)?))
+                Ok(Ok(encoding::to_entry(Some(entry), way.keeper, said).map_err(garbled)?))
             }
             Some(Outcome::Failure(failure)) => {
                 self.reads.refused.fetch_add(1, Ordering::Relaxed);

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     cache::{Batch, CacheKey, Entry, Found, News, ObjectCache},
     milliseconds::milliseconds,
+    ticks::ticks,
     vault::origin::Origin,
 };
 
@@ -130,8 +131,9 @@ fn once(word: Word) -> Pieces {
     Box::new(iter::once(message(word)))
 }
 
-fn message(word: Word) -> FollowResponse {
-    FollowResponse { word: Some(word) }
+/// `word`, said now.
+pub fn message(word: Word) -> FollowResponse {
+    FollowResponse { word: Some(word), said_at: ticks(Instant::now()) }
 }
 
 fn of_key(key: &CacheKey) -> v1::ObjectKey {

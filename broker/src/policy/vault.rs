@@ -1,6 +1,6 @@
 //! One `AzureKeyVault`, checked: where the vault is, who may read what of it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use keyward_crds::{AzureKeyVaultSpec, akvs::ObjectType, azure_key_vault::Cloud, meta::LabelSelector};
 use keyward_types::{InvalidName, ObjectName, Pattern, VaultName};
@@ -50,13 +50,31 @@ pub struct VaultEntry {
     pub budget: u32,
     namespaces: Vec<Pattern>,
     selector: Option<LabelSelector>,
-    objects: Option<Vec<ObjectRule>>,
+    objects: Option<Vec<ObjectsSpec>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct ObjectRule {
+struct ObjectsSpec {
     names: Vec<Pattern>,
     types: Option<Vec<ObjectType>>,
+}
+
+/// What admits a namespace. Shown, it names the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamespaceRule {
+    /// One of `spec.namespaces.names`.
+    Name(Pattern),
+    /// `spec.namespaces.selector`
+    Selector,
+}
+
+/// What admits an object. Shown, it names the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectRule {
+    /// There is no `spec.objects`.
+    Every,
+    /// One of the names in `spec.objects`.
+    Name(Pattern),
 }
 
 /// Why an `AzureKeyVault` does not hold.
@@ -120,7 +138,7 @@ impl VaultEntry {
             objects: spec.objects.as_ref().map(|rules| {
                 rules
                     .iter()
-                    .map(|rule| ObjectRule { names: patterns(&rule.names), types: rule.types.clone() })
+                    .map(|rule| ObjectsSpec { names: patterns(&rule.names), types: rule.types.clone() })
                     .collect()
             }),
             name,
@@ -152,25 +170,47 @@ impl VaultEntry {
         }
     }
 
-    /// The rule by which `namespace` may read this vault, in words; `None` when no rule admits it.
-    pub fn admits_namespace(&self, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Option<String> {
+    /// The rule by which `namespace` may read this vault; `None` when no rule admits it.
+    pub fn admits_namespace(
+        &self,
+        namespace: &str,
+        labels: Option<&BTreeMap<String, String>>,
+    ) -> Option<NamespaceRule> {
         if let Some(pattern) = self.namespaces.iter().find(|pattern| pattern.matches(namespace)) {
-            return Some(format!("namespaces.names `{pattern}`"));
+            return Some(NamespaceRule::Name(pattern.clone()));
         }
         // A namespace whose labels are not known matches no selector, not even `DoesNotExist`.
         let (selector, labels) = (self.selector.as_ref()?, labels?);
-        selector.matches(labels).then(|| "namespaces.selector".to_owned())
+        selector.matches(labels).then_some(NamespaceRule::Selector)
     }
 
-    /// The rule by which the object may be read, in words; `None` when no rule admits it.
-    pub fn admits_object(&self, object_type: ObjectType, name: &ObjectName) -> Option<String> {
-        let Some(rules) = &self.objects else { return Some("every object".to_owned()) };
+    /// The rule by which the object may be read; `None` when no rule admits it.
+    pub fn admits_object(&self, object_type: ObjectType, name: &ObjectName) -> Option<ObjectRule> {
+        let Some(rules) = &self.objects else { return Some(ObjectRule::Every) };
         rules
             .iter()
             .filter(|rule| rule.types.as_ref().is_none_or(|types| types.contains(&object_type)))
             .flat_map(|rule| &rule.names)
             .find(|pattern| pattern.matches(name.as_str()))
-            .map(|pattern| format!("objects `{pattern}`"))
+            .map(|pattern| ObjectRule::Name(pattern.clone()))
+    }
+}
+
+impl fmt::Display for NamespaceRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(pattern) => write!(f, "namespaces.names `{pattern}`"),
+            Self::Selector => f.write_str("namespaces.selector"),
+        }
+    }
+}
+
+impl fmt::Display for ObjectRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Every => f.write_str("every object"),
+            Self::Name(pattern) => write!(f, "objects `{pattern}`"),
+        }
     }
 }
 
@@ -250,8 +290,9 @@ mod tests {
         let entry =
             entry("{vaultName: acme, namespaces: {names: ['team-*'], selector: {matchLabels: {tier: gold}}}}").unwrap();
         let gold = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
-        assert_eq!(entry.admits_namespace("team-a", None).as_deref(), Some("namespaces.names `team-*`"));
-        assert_eq!(entry.admits_namespace("bank", Some(&gold)).as_deref(), Some("namespaces.selector"));
+        let by = |namespace, labels| entry.admits_namespace(namespace, labels).map(|rule| rule.to_string());
+        assert_eq!(by("team-a", None).as_deref(), Some("namespaces.names `team-*`"));
+        assert_eq!(by("bank", Some(&gold)).as_deref(), Some("namespaces.selector"));
         assert_eq!(entry.admits_namespace("bank", Some(&BTreeMap::new())), None);
         assert_eq!(entry.admits_namespace("bank", None), None);
     }

@@ -1,23 +1,24 @@
 //! Names with `*` for any run of characters, compared without case.
 
-/// A pattern such as `shop`, `team-*` or `*`. The only special character is `*`.
+use std::{borrow::Cow, sync::Arc};
+
+/// A pattern such as `shop`, `team-*` or `*`. The only special character is `*`. Cloning shares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(String);
+pub struct Pattern(Arc<str>);
 
 impl Pattern {
     /// Every text is a pattern; case is folded once, here.
     pub fn new(pattern: &str) -> Self {
-        Self(pattern.to_ascii_lowercase())
+        Self(pattern.to_ascii_lowercase().into())
     }
 
     /// Whether the whole of `name` fits.
     pub fn matches(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        let mut parts = self.0.split('*');
-        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-        let mut parts: Vec<&str> = parts.collect();
-        let Some(last) = parts.pop() else { return rest.is_empty() };
-        for part in parts {
+        let name = lower_case(name);
+        let Some((first, after)) = self.0.split_once('*') else { return *name == *self.0 };
+        let Some(mut rest) = name.strip_prefix(first) else { return false };
+        let (between, last) = after.rsplit_once('*').unwrap_or(("", after));
+        for part in between.split('*') {
             match rest.find(part) {
                 Some(at) => rest = &rest[at + part.len()..],
                 None => return false,
@@ -25,6 +26,11 @@ impl Pattern {
         }
         rest.ends_with(last)
     }
+}
+
+/// A name is asked for on every read, and nearly all are lower case already.
+fn lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
 impl std::fmt::Display for Pattern {

@@ -21,7 +21,7 @@ use crate::{
         Peers,
         encoding::of_beat,
         followers::Following,
-        pieces::{Pieces, Script},
+        pieces::{Pieces, Script, message},
         view::Standing,
     },
 };
@@ -78,7 +78,7 @@ impl Telling {
             if Instant::now() >= self.next_beat || self.standing.has_changed().unwrap_or_default() {
                 self.next_beat = Instant::now() + BEAT_EVERY;
                 let beat = of_beat(&self.standing.borrow_and_update().beat());
-                return Ok(FollowResponse { word: Some(Word::Beat(beat)) });
+                return Ok(message(Word::Beat(beat)));
             }
             if let Some(message) = self.pieces.next() {
                 return Ok(message);

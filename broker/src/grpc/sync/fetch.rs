@@ -54,9 +54,8 @@ pub(super) fn wanted(request: &FetchRequest) -> Result<Wanted, Status> {
 pub(super) fn status(wanted: &Wanted, trail: Option<&Trail>, error: &fetch::FetchError) -> Status {
     let secret = format!("{}/{}", wanted.namespace, wanted.name);
     let mut about = vec![("secret", secret.as_str())];
-    if let Some(trail) = trail {
-        about.extend([("vault", trail.vault.as_str()), ("object", trail.object.as_str())]);
-    }
+    let source = trail.map(errors::source);
+    about.extend(source.iter().flatten().map(|(name, value)| (*name, value.as_str())));
     errors::status(errors::of_fetch(error), error.to_string(), &about)
 }
 

@@ -32,8 +32,8 @@ pub fn of_entry(entry: &Entry, now: Instant) -> v1::ObjectEntry {
     }
 }
 
-/// As it was meant, having come at `now`; compared with its vault by `keeper`.
-pub fn to_entry(entry: Option<v1::ObjectEntry>, keeper: Keeper, now: Instant) -> Result<Entry, Garbled> {
+/// As it was meant, having been said at `said`; compared with its vault by `keeper`.
+pub fn to_entry(entry: Option<v1::ObjectEntry>, keeper: Keeper, said: Instant) -> Result<Entry, Garbled> {
     let entry = entry.ok_or(Garbled("no entry"))?;
     let attributes = Attributes {
         not_before: time(entry.not_before)?,
@@ -50,7 +50,7 @@ pub fn to_entry(entry: Option<v1::ObjectEntry>, keeper: Keeper, now: Instant) ->
         order: entry.read_order,
         since_confirmed: Duration::from_millis(entry.confirmed_ms_ago),
     };
-    Ok(Entry::mirrored(version, attributes, stamp, object, kept, now))
+    Ok(Entry::mirrored(version, attributes, stamp, object, kept, said))
 }
 
 /// A refusal as it travels at `now`.
@@ -59,9 +59,9 @@ pub fn of_refused(asked: ReadAt, now: Instant) -> v1::RefusedObject {
     v1::RefusedObject { ms_ago, order: asked.order() }
 }
 
-/// As it was meant, having come from `keeper` at `now`.
-pub fn to_refused(refused: v1::RefusedObject, keeper: Keeper, now: Instant) -> Result<ReadAt, Garbled> {
-    let asked = now.checked_sub(Duration::from_millis(refused.ms_ago)).ok_or(Garbled("a time that is none"))?;
+/// As it was meant, having been said by `keeper` at `said`.
+pub fn to_refused(refused: v1::RefusedObject, keeper: Keeper, said: Instant) -> Result<ReadAt, Garbled> {
+    let asked = said.checked_sub(Duration::from_millis(refused.ms_ago)).ok_or(Garbled("a time that is none"))?;
     Ok(ReadAt::told(asked, keeper, refused.order))
 }
 

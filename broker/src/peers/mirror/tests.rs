@@ -107,7 +107,7 @@ impl Stream {
     async fn tell_everything(&mut self) {
         let mut last = Then::Nothing;
         for message in Script::everything(&self.from.copies.cache) {
-            last = self.mirror.hear(message.word.unwrap()).await.unwrap();
+            last = self.mirror.hear(message.word.unwrap(), Instant::now()).await.unwrap();
         }
         assert_eq!(last, Then::Complete);
     }
@@ -116,7 +116,7 @@ impl Stream {
     async fn tell(&mut self) -> Vec<Then> {
         let mut all = Vec::new();
         for word in self.messages().await {
-            all.push(self.mirror.hear(word).await.unwrap());
+            all.push(self.mirror.hear(word, Instant::now()).await.unwrap());
         }
         all
     }
@@ -166,6 +166,21 @@ async fn an_older_read_that_is_told_late_takes_nothing_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_older_read_whose_word_was_under_way_for_long_takes_nothing_back() {
+    let mut stream = Stream::open(true);
+    stream.from.read("a", '1').await;
+    let (said, waiting) = (Instant::now(), stream.messages().await);
+    advance(Duration::from_secs(2)).await;
+    // Dated in the same second, for all that is known: nothing but the time of its reading makes it the newer one.
+    stream.to.read("a", '2').await;
+    advance(Duration::from_secs(1)).await;
+    for word in waiting {
+        stream.mirror.hear(word, said).await.unwrap();
+    }
+    assert_eq!(stream.to.version("a").await, Some('2'));
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_words_that_had_to_wait_the_later_reading_wins() {
     for (change, expected) in [(Some('2'), Some('2')), (None, None)] {
         let mut stream = Stream::open(true);
@@ -186,7 +201,7 @@ async fn of_words_that_had_to_wait_the_later_reading_wins() {
         }
         advance(Duration::from_secs(1)).await;
         for word in waiting {
-            stream.mirror.hear(word).await.unwrap();
+            stream.mirror.hear(word, Instant::now()).await.unwrap();
         }
         assert_eq!(stream.to.version("a").await, expected);
     }
