@@ -37,6 +37,7 @@ mod transitions;
 
 use std::{
     collections::HashSet,
+    hash::{Hash, Hasher},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -74,12 +75,20 @@ use crate::{
 const SETTLES_WITHIN: Duration = Duration::from_secs(3);
 
 /// What an entry is found by. The vault is its canonical origin, so that no second name for it makes a second entry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CacheKey {
     /// Where the object is, and as whom it is read: what one identity may read, another may not.
     pub vault: Arc<VaultId>,
     /// Which it is.
     pub object: Arc<ObjectId>,
+}
+
+impl Hash for CacheKey {
+    /// Of what tells nearly all keys apart: one is looked up for every reference of every request.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.vault.origin.hash(state);
+        self.object.name.hash(state);
+    }
 }
 
 impl CacheKey {

@@ -128,7 +128,8 @@ impl Resolver {
             let decision = authz::decide(&snapshot, namespace, &reference);
             decided.push((reference, decision));
         }
-        let grants: Vec<_> = decided.iter().filter_map(|(_, decision)| decision.as_ref().ok()).collect();
+        let mut grants = Vec::with_capacity(decided.len());
+        grants.extend(decided.iter().filter_map(|(_, decision)| decision.as_ref().ok()));
         // One for each grant, in their order.
         let mut served = self.serve(&grants).await.into_iter();
         let now = Instant::now();
@@ -154,7 +155,9 @@ impl Resolver {
         };
         let misses = missing(&held);
         if misses.is_empty() {
-            return held.into_iter().flatten().map(Ok).collect();
+            let mut served = Vec::with_capacity(held.len());
+            served.extend(held.into_iter().flatten().map(Ok));
+            return served;
         }
         let until = Instant::now() + PATIENCE;
         let mut read = self.read_all(misses, until).await;

@@ -77,7 +77,7 @@ impl v1::secrets_server::Secrets for SecretsService {
             refusal = self.redeem(bound, &mut asked).await.err();
         }
         asked.answer(refusal.as_ref(), failure.as_ref(), &outcomes)?;
-        failure.or(refusal).map_or_else(|| Ok(reply(&outcomes, &distinct.places)), Err)
+        failure.or(refusal).map_or_else(|| Ok(reply(outcomes, &distinct.places)), Err)
     }
 }
 
@@ -168,14 +168,25 @@ fn values<'a>(outcomes: &'a [Outcome], places: &'a [usize]) -> impl Iterator<Ite
     places.iter().filter_map(|place| outcomes.get(*place)?.value.as_ref().ok())
 }
 
-fn reply(outcomes: &[Outcome], places: &[usize]) -> Response<ResolveResponse> {
-    // The copies made here are the wire's: they go out encrypted and are freed with the reply.
-    let values = values(outcomes, places).map(|value| value.expose().to_vec()).collect();
-    let mut reply = Response::new(ResolveResponse { values });
-    if let Some(stale) = outcomes.iter().filter_map(stale).max() {
+fn reply(outcomes: Vec<Outcome>, places: &[usize]) -> Response<ResolveResponse> {
+    let stale = outcomes.iter().filter_map(stale).max();
+    let mut reply = Response::new(ResolveResponse { values: wire(outcomes, places) });
+    if let Some(stale) = stale {
         reply.metadata_mut().insert(STALE_METADATA, milliseconds(stale).into());
     }
     reply
+}
+
+/// The values as they go out: encrypted, and freed with the reply.
+fn wire(outcomes: Vec<Outcome>, places: &[usize]) -> Vec<Vec<u8>> {
+    let mut wire = Vec::with_capacity(places.len());
+    if places.len() == outcomes.len() {
+        // Each was asked for once, in this order.
+        wire.extend(outcomes.into_iter().filter_map(|outcome| outcome.value.ok()).map(SecretBytes::into_vec));
+    } else {
+        wire.extend(values(&outcomes, places).map(|value| value.expose().to_vec()));
+    }
+    wire
 }
 
 fn stale(outcome: &Outcome) -> Option<Duration> {
@@ -220,27 +231,39 @@ mod tests {
 
     #[test]
     fn a_reply_is_never_larger_than_a_client_takes() {
-        let outcomes = [outcome(vec![0; 1 << 20], None)];
+        let outcomes = || vec![outcome(vec![0; 1 << 20], None)];
         for (times, fits) in [(0, true), (1, true), (3, true), (4, false), (1_000, false)] {
             let places = vec![0; times];
-            assert_eq!(too_large(&outcomes, &places).is_none(), fits, "{times}");
+            assert_eq!(too_large(&outcomes(), &places).is_none(), fits, "{times}");
             if fits {
-                assert!(reply(&outcomes, &places).get_ref().encoded_len() <= MAX_REPLY_BYTES);
+                assert!(reply(outcomes(), &places).get_ref().encoded_len() <= MAX_REPLY_BYTES);
             }
         }
-        let refused = too_large(&outcomes, &[0; 4]).unwrap();
+        let refused = too_large(&outcomes(), &[0; 4]).unwrap();
         assert_eq!(refused.code(), Code::FailedPrecondition);
         assert!(refused.message().contains("4194328 bytes"), "{}", refused.message());
-        let small = [outcome(vec![0; 100], None)];
+        let small = vec![outcome(vec![0; 100], None)];
         let places = vec![0; 1_000];
-        assert!(reply(&small, &places).get_ref().encoded_len() <= (100 + FRAMING) * 1_000);
+        assert!(reply(small, &places).get_ref().encoded_len() <= (100 + FRAMING) * 1_000);
+    }
+
+    #[test]
+    fn there_is_a_value_for_each_reference_in_the_order_asked() {
+        for (places, expected) in [(vec![0, 1], vec!["a", "b"]), (vec![0, 1, 0], vec!["a", "b", "a"]), (vec![], vec![])]
+        {
+            let outcomes = ["a", "b"].into_iter().take(places.len()).map(|text| outcome(text.into(), None)).collect();
+            assert_eq!(
+                reply(outcomes, &places).get_ref().values,
+                expected.iter().map(|text| text.as_bytes()).collect::<Vec<_>>()
+            );
+        }
     }
 
     #[test]
     fn the_longest_staleness_is_told_and_none_where_all_is_fresh() {
-        let metadata = |outcomes: &[Outcome]| reply(outcomes, &[0]).metadata().get(STALE_METADATA).cloned();
-        assert!(metadata(&[outcome(vec![], None), outcome(vec![], None)]).is_none());
-        let stale = metadata(&[outcome(vec![], Some(5)), outcome(vec![], Some(70_000)), outcome(vec![], None)]);
+        let metadata = |outcomes| reply(outcomes, &[0]).metadata().get(STALE_METADATA).cloned();
+        assert!(metadata(vec![outcome(vec![], None), outcome(vec![], None)]).is_none());
+        let stale = metadata(vec![outcome(vec![], Some(5)), outcome(vec![], Some(70_000)), outcome(vec![], None)]);
         assert_eq!(stale.unwrap(), "70000");
     }
 }

@@ -20,6 +20,11 @@ impl SecretBytes {
         &self.0
     }
 
+    /// The bytes, whose wiping is the caller's from now on.
+    pub fn into_vec(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+
     /// The value as text, or `None` where it is not UTF-8.
     pub fn expose_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
