@@ -119,6 +119,7 @@ impl Grant {
 impl fmt::Display for Rule<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Grant { vault, by_namespace, by_object, .. } = self.0;
+        let (by_namespace, by_object) = (vault.namespace_rule(*by_namespace), vault.object_rule(*by_object));
         match vault.declared_as.as_str() {
             "" => f.write_str("--access-default allow"),
             name => write!(f, "AzureKeyVault {name}: {by_namespace}, {by_object}"),

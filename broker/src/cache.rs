@@ -205,17 +205,19 @@ impl ObjectCache {
 
     /// The object, from memory alone.
     pub async fn hit(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
-        let served = self.peek(key, vault).await;
-        self.count(served.as_ref());
-        served
+        let served = self.peek(key, vault).await?;
+        let counter = if served.stale.is_some() { &self.counters.stale_hits } else { &self.counters.hits };
+        counter.fetch_add(1, Ordering::Relaxed);
+        Some(served)
     }
 
     /// Each of `wanted`, from memory alone and as of one moment: of what a swap replaces, all or nothing.
     pub async fn hits(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
         let held = self.peeks(wanted).await?;
-        for served in &held {
-            self.count(served.as_ref());
-        }
+        let hits = held.iter().flatten().count();
+        let stale = held.iter().flatten().filter(|served| served.stale.is_some()).count();
+        self.counters.hits.fetch_add((hits - stale) as u64, Ordering::Relaxed);
+        self.counters.stale_hits.fetch_add(stale as u64, Ordering::Relaxed);
         Ok(held)
     }
 
@@ -248,12 +250,6 @@ impl ObjectCache {
             Freshness::Stale(since) => Some(Served { entry, stale: Some(since) }),
             Freshness::TooOld => None,
         }
-    }
-
-    fn count(&self, served: Option<&Served>) {
-        let Some(served) = served else { return };
-        let counter = if served.stale.is_some() { &self.counters.stale_hits } else { &self.counters.hits };
-        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Reads the object again, beginning now, and says whether anything is to change by it, which nobody sees before it is

@@ -92,10 +92,14 @@ fn walk(snapshot: &Snapshot, asker: &Asker, reference: &Reference, gates: &mut V
     let by_namespace = authz::admit_namespace(snapshot, secret, &vault).map_err(|denial| denial.to_string())?;
     pass(match vault.declared_as.as_str() {
         "" => format!("--access-default allow opens {}", vault.origin),
-        name => format!("AzureKeyVault `{name}` ({}) admits the namespace by {by_namespace}", vault.origin),
+        name => format!(
+            "AzureKeyVault `{name}` ({}) admits the namespace by {}",
+            vault.origin,
+            vault.namespace_rule(by_namespace)
+        ),
     });
     let by_object = authz::admit_object(secret, &vault).map_err(|denial| denial.to_string())?;
-    pass(format!("admitted by {by_object}"));
+    pass(format!("admitted by {}", vault.object_rule(by_object)));
     pass(match &secret.object.version {
         Some(version) => format!("always {version}: spec.vault.object.version"),
         None => "the current one".to_owned(),

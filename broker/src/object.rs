@@ -19,7 +19,9 @@ pub struct ObjectId {
 impl fmt::Display for ObjectId {
     /// `secret/db-password`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
+        f.write_str(self.kind.as_str())?;
+        f.write_str("/")?;
+        f.write_str(self.name.as_str())
     }
 }
 

@@ -59,22 +59,29 @@ struct ObjectsSpec {
     types: Option<Vec<ObjectType>>,
 }
 
-/// What admits a namespace. Shown, it names the field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What of a vault's declaration admits a namespace. [`VaultEntry::namespace_rule`] has it in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NamespaceRule {
-    /// One of `spec.namespaces.names`.
-    Name(Pattern),
+    /// This one of `spec.namespaces.names`.
+    Name(usize),
     /// `spec.namespaces.selector`
     Selector,
 }
 
-/// What admits an object. Shown, it names the field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What of a vault's declaration admits an object. [`VaultEntry::object_rule`] has it in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectRule {
     /// There is no `spec.objects`.
     Every,
-    /// One of the names in `spec.objects`.
-    Name(Pattern),
+    /// This one of `spec.objects`, by this one of its names.
+    Name(usize, usize),
+}
+
+/// A rule, named by its field.
+#[derive(Clone, Copy, Debug)]
+pub struct InWords<'a> {
+    field: &'static str,
+    pattern: Option<&'a Pattern>,
 }
 
 /// Why an `AzureKeyVault` does not hold.
@@ -176,8 +183,8 @@ impl VaultEntry {
         namespace: &str,
         labels: Option<&BTreeMap<String, String>>,
     ) -> Option<NamespaceRule> {
-        if let Some(pattern) = self.namespaces.iter().find(|pattern| pattern.matches(namespace)) {
-            return Some(NamespaceRule::Name(pattern.clone()));
+        if let Some(place) = self.namespaces.iter().position(|pattern| pattern.matches(namespace)) {
+            return Some(NamespaceRule::Name(place));
         }
         // A namespace whose labels are not known matches no selector, not even `DoesNotExist`.
         let (selector, labels) = (self.selector.as_ref()?, labels?);
@@ -187,30 +194,43 @@ impl VaultEntry {
     /// The rule by which the object may be read; `None` when no rule admits it.
     pub fn admits_object(&self, object_type: ObjectType, name: &ObjectName) -> Option<ObjectRule> {
         let Some(rules) = &self.objects else { return Some(ObjectRule::Every) };
-        rules
-            .iter()
-            .filter(|rule| rule.types.as_ref().is_none_or(|types| types.contains(&object_type)))
-            .flat_map(|rule| &rule.names)
-            .find(|pattern| pattern.matches(name.as_str()))
-            .map(|pattern| ObjectRule::Name(pattern.clone()))
+        let mut of_its_type = rules.iter().enumerate().filter(|(_, rule)| rule.is_about(object_type));
+        of_its_type.find_map(|(place, rule)| {
+            let by = rule.names.iter().position(|pattern| pattern.matches(name.as_str()))?;
+            Some(ObjectRule::Name(place, by))
+        })
     }
-}
 
-impl fmt::Display for NamespaceRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(pattern) => write!(f, "namespaces.names `{pattern}`"),
-            Self::Selector => f.write_str("namespaces.selector"),
+    /// `rule`, by which this vault admits a namespace, in words.
+    pub fn namespace_rule(&self, rule: NamespaceRule) -> InWords<'_> {
+        match rule {
+            NamespaceRule::Name(place) => InWords { field: "namespaces.names", pattern: self.namespaces.get(place) },
+            NamespaceRule::Selector => InWords { field: "namespaces.selector", pattern: None },
+        }
+    }
+
+    /// `rule`, by which this vault admits an object, in words.
+    pub fn object_rule(&self, rule: ObjectRule) -> InWords<'_> {
+        match rule {
+            ObjectRule::Every => InWords { field: "every object", pattern: None },
+            ObjectRule::Name(place, by) => {
+                let rule = self.objects.as_ref().and_then(|rules| rules.get(place));
+                InWords { field: "objects", pattern: rule.and_then(|rule| rule.names.get(by)) }
+            }
         }
     }
 }
 
-impl fmt::Display for ObjectRule {
+impl ObjectsSpec {
+    fn is_about(&self, object_type: ObjectType) -> bool {
+        self.types.as_ref().is_none_or(|types| types.contains(&object_type))
+    }
+}
+
+impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Every => f.write_str("every object"),
-            Self::Name(pattern) => write!(f, "objects `{pattern}`"),
-        }
+        f.write_str(self.field)?;
+        self.pattern.map_or(Ok(()), |pattern| write!(f, " `{pattern}`"))
     }
 }
 
@@ -290,7 +310,9 @@ mod tests {
         let entry =
             entry("{vaultName: acme, namespaces: {names: ['team-*'], selector: {matchLabels: {tier: gold}}}}").unwrap();
         let gold = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
-        let by = |namespace, labels| entry.admits_namespace(namespace, labels).map(|rule| rule.to_string());
+        let by = |namespace, labels| {
+            entry.admits_namespace(namespace, labels).map(|rule| entry.namespace_rule(rule).to_string())
+        };
         assert_eq!(by("team-a", None).as_deref(), Some("namespaces.names `team-*`"));
         assert_eq!(by("bank", Some(&gold)).as_deref(), Some("namespaces.selector"));
         assert_eq!(entry.admits_namespace("bank", Some(&BTreeMap::new())), None);

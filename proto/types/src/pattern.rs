@@ -1,15 +1,15 @@
 //! Names with `*` for any run of characters, compared without case.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
-/// A pattern such as `shop`, `team-*` or `*`. The only special character is `*`. Cloning shares it.
+/// A pattern such as `shop`, `team-*` or `*`. The only special character is `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(Arc<str>);
+pub struct Pattern(String);
 
 impl Pattern {
     /// Every text is a pattern; case is folded once, here.
     pub fn new(pattern: &str) -> Self {
-        Self(pattern.to_ascii_lowercase().into())
+        Self(pattern.to_ascii_lowercase())
     }
 
     /// Whether the whole of `name` fits.
