@@ -151,12 +151,13 @@ impl<'a> Apps<'a> {
         .await
     }
 
-    /// A container's status once it has been started again and runs.
+    /// A container's status once it has been started again and runs; how its former run ended may be told a moment later than that.
     pub async fn restarted(&self, pod: &str, container: &str) -> anyhow::Result<ContainerStatus> {
         until(&format!("{pod}/{container} started again"), POD_SOON, async || {
             let status = self.status(pod, container).await?;
             let runs = status.state.as_ref().is_some_and(|state| state.running.is_some());
-            Ok(if status.restart_count > 0 && runs { Look::Found(status) } else { Look::NotYet(status.state) })
+            let ended = status.last_state.as_ref().is_some_and(|state| state.terminated.is_some());
+            Ok(if status.restart_count > 0 && runs && ended { Look::Found(status) } else { Look::NotYet(status) })
         })
         .await
     }
