@@ -205,19 +205,15 @@ impl ObjectCache {
 
     /// The object, from memory alone.
     pub async fn hit(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
-        let served = self.peek(key, vault).await?;
-        let counter = if served.stale.is_some() { &self.counters.stale_hits } else { &self.counters.hits };
-        counter.fetch_add(1, Ordering::Relaxed);
-        Some(served)
+        let served = self.peek(key, vault).await;
+        self.count(served.iter());
+        served
     }
 
     /// Each of `wanted`, from memory alone and as of one moment: of what a swap replaces, all or nothing.
     pub async fn hits(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
         let held = self.peeks(wanted).await?;
-        let hits = held.iter().flatten().count();
-        let stale = held.iter().flatten().filter(|served| served.stale.is_some()).count();
-        self.counters.hits.fetch_add((hits - stale) as u64, Ordering::Relaxed);
-        self.counters.stale_hits.fetch_add(stale as u64, Ordering::Relaxed);
+        self.count(held.iter().flatten());
         Ok(held)
     }
 
@@ -250,6 +246,16 @@ impl ObjectCache {
             Freshness::Stale(since) => Some(Served { entry, stale: Some(since) }),
             Freshness::TooOld => None,
         }
+    }
+
+    /// Counts what is served. Once for all of it: every thread of the broker counts here.
+    fn count<'a>(&self, served: impl Iterator<Item = &'a Served>) {
+        let (mut hits, mut stale_hits) = (0, 0);
+        for served in served {
+            *(if served.stale.is_some() { &mut stale_hits } else { &mut hits }) += 1;
+        }
+        self.counters.hits.fetch_add(hits, Ordering::Relaxed);
+        self.counters.stale_hits.fetch_add(stale_hits, Ordering::Relaxed);
     }
 
     /// Reads the object again, beginning now, and says whether anything is to change by it, which nobody sees before it is

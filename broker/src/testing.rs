@@ -57,13 +57,14 @@ pub(crate) fn secret_with(metadata: &str, vault: &str, object: &str, more: &str)
 pub(crate) fn trail(served: Option<(char, Duration)>) -> Trail {
     let snapshot = snapshot(&format!("{ACME}{}", secret("shop", "db", "acme", "db")));
     let grant = authz::decide(&snapshot, "shop", &Reference::new("db", None).unwrap()).unwrap();
-    Trail { served: served.map(|(version, age)| (Arc::new(entry(version)), age)), ..Trail::of(grant) }
+    Trail { served: served.map(|(version, age)| (Arc::new(entry(version, Keeper::SELF)), age)), ..Trail::of(grant) }
 }
 
-fn entry(version: char) -> Entry {
+/// A secret that was read now, and is kept by `keeper`.
+pub(crate) fn entry(version: char, keeper: Keeper) -> Entry {
     let version = ObjectVersion::new(&version.to_string().repeat(32)).unwrap();
     let value = Object::Secret(SecretBytes::from("kwcanary"));
-    let kept = Kept { by: Keeper::SELF, since_read: Duration::ZERO, order: 0, since_confirmed: Duration::ZERO };
+    let kept = Kept { by: keeper, since_read: Duration::ZERO, order: 0, since_confirmed: Duration::ZERO };
     Entry::mirrored(version, Attributes::default(), Stamp::default(), value, kept, Instant::now())
 }
 

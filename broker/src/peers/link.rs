@@ -122,7 +122,7 @@ impl Link {
         let way = Way { connection: self.connection.clone(), keeper: mirror.keeper(), clock: Arc::clone(&clock) };
         let _linked = self.peers.links.add(id, way).ok_or(Ended::Twin)?;
         self.peers.board.hear(beat);
-        let ended = self.listen((id, &clock), &mut mirror, answers, told).await;
+        let ended = self.listen(id, &clock, &mut mirror, answers, told).await;
         self.peers.board.lose(id);
         mirror.end().await;
         ended
@@ -139,7 +139,8 @@ impl Link {
 
     async fn listen(
         &self,
-        (id, clock): (MemberId, &TheirClock),
+        id: MemberId,
+        clock: &TheirClock,
         mirror: &mut Mirror,
         answers: mpsc::Sender<FollowRequest>,
         mut told: Streaming<FollowResponse>,

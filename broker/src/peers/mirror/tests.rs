@@ -1,6 +1,5 @@
 //! One replica tells and another one does it too, without a network in between.
 
-use keyward_types::{ObjectVersion, SecretBytes};
 use tokio::time::advance;
 use tokio_util::task::TaskTracker;
 
@@ -8,7 +7,6 @@ use super::*;
 use crate::{
     cache::ReadAt,
     changes::{Change, Changes},
-    object::{Attributes, Object, Stamp},
     peers::{
         board::Board,
         followers::Following,
@@ -17,7 +15,7 @@ use crate::{
         ring,
     },
     policy::VaultEntry,
-    testing::{self, Memory},
+    testing::{self, Memory, entry},
     vault::testing::secret,
 };
 
@@ -62,13 +60,6 @@ impl Replica {
     async fn age(&self, name: &str) -> u64 {
         self.copies.cache.held(&self.key(name)).await.unwrap().age(Instant::now()).as_secs()
     }
-}
-
-fn entry(version: char, keeper: Keeper) -> Entry {
-    let version = ObjectVersion::new(&version.to_string().repeat(32)).unwrap();
-    let value = Object::Secret(SecretBytes::from("kwcanary"));
-    let kept = crate::cache::Kept { by: keeper, since_read: Duration::ZERO, since_confirmed: Duration::ZERO, order: 0 };
-    Entry::mirrored(version, Attributes::default(), Stamp::default(), value, kept, Instant::now())
 }
 
 /// What one tells the other.
