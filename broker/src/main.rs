@@ -9,6 +9,11 @@ use keyward_broker::{
     operator::{self, Answer, Question},
 };
 use keyward_kit::{cli, tasks::shutdown_signal, telemetry};
+use tikv_jemallocator::Jemalloc;
+
+/// musl's own has one lock for all threads, which costs a broker under many reads more than all that it does for them: docs/images.md.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// `explain` could not tell, which is neither yes nor no.
 const CANNOT_TELL: u8 = 2;

@@ -25,10 +25,15 @@ prepare_cargo() {
     *) images_die "there is no platform $1: linux/amd64 or linux/arm64" ;;
   esac
   TARGET=$machine-unknown-linux-musl
+  images_need make make
   if ! target_is_installed && command -v rustup >/dev/null; then
     rustup target add "$TARGET" >&2 || true
   fi
-  [ "$(uname -m)" = "$machine" ] || prepare_cross "$machine" "${1#linux/}"
+  if [ "$(uname -m)" = "$machine" ]; then
+    images_need musl-gcc musl-tools
+  else
+    prepare_cross "$machine" "${1#linux/}"
+  fi
 }
 
 # For what is shipped: no folder of this machine in the program, so that it is the same wherever it is built.
@@ -38,12 +43,18 @@ hide_folders() {
   export CARGO_ENCODED_RUSTFLAGS
 }
 
-# MACHINE DEBIAN: ring compiles C, for which any libc's types will do, and rustc links by a C compiler.
+# MACHINE DEBIAN: ring and jemalloc compile C, and rustc links by a C compiler. musl-gcc is for the machine's own architecture only; of
+# the other one its headers will do.
 prepare_cross() {
-  local compiler=$1-linux-gnu-gcc name=${TARGET//-/_}
+  local compiler=$1-linux-gnu-gcc headers=/usr/include/$1-linux-musl name=${TARGET//-/_} flags
   images_need "$compiler" "gcc-${1//_/-}-linux-gnu"
-  images_need "/usr/$1-linux-gnu/include/stdint.h" "libc6-dev-$2-cross"
+  [ -e "$headers/string.h" ] || dpkg --add-architecture "$2"
+  images_need "$headers/string.h" "musl-dev:$2"
   export "CC_$name=$compiler" "CARGO_TARGET_${name^^}_LINKER=$compiler"
+  flags="-nostdinc -isystem $headers -isystem $("$compiler" -print-file-name=include)"
+  # As in .cargo/config.toml, which this takes the place of.
+  [ "$1" != aarch64 ] || flags+=" -mno-outline-atomics"
+  export "CFLAGS_$name=$flags"
 }
 
 # What puts the list of a program's dependencies into it.
