@@ -86,8 +86,8 @@ pub(crate) fn cargo_build(arguments: &[&str]) -> Result<HashMap<String, PathBuf>
 }
 
 /// A command that runs cargo, without what cargo says to the program it runs. Build scripts that look at it, as ring's
-/// does, would be run again, and files replaced that the outer cargo still needs.
-fn nested(program: &Path) -> Command {
+/// does, would be run again, whatever depends on them be compiled again, and files replaced that the outer cargo still needs.
+pub fn nested(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if SAID_BY_CARGO.iter().any(|said| name.as_encoded_bytes().starts_with(said.as_bytes())) {

@@ -1,10 +1,11 @@
 //! The images that the chart names: built by `charts/images/build` as for everybody, pushed into the cluster's registry
 //! under the chart's own version, so that nothing but the registry is to be said to helm.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, ensure};
 use futures::future::try_join_all;
+use keyward_tests::programs;
 
 use crate::{
     cluster::{Cluster, repository},
@@ -17,7 +18,8 @@ const COMPONENTS: [&str; 5] = ["broker", "controller", "webhook", "launcher", "v
 /// Builds them, outside of the cluster.
 pub fn build() -> anyhow::Result<()> {
     let script = repository().join("charts/images/build");
-    let built = Command::new(&script).args(["--profile", "quick", "--out"]).arg(directory()).args(COMPONENTS).status();
+    let built =
+        programs::nested(&script).args(["--profile", "quick", "--out"]).arg(directory()).args(COMPONENTS).status();
     let status = built.with_context(|| script.display().to_string())?;
     ensure!(status.success(), "{}: {status}", script.display());
     Ok(())
