@@ -11,7 +11,7 @@ use super::{
 use crate::bench::rounds::Medians;
 
 /// Where the section begins and ends in the page; the lines themselves stay.
-pub const BEGINS: &str = "<!-- figures: written by `cargo bench-broker -- --write` -->";
+pub const BEGINS: &str = "<!-- figures: written by `cargo bench-broker --write` -->";
 /// See [`BEGINS`].
 pub const ENDS: &str = "<!-- end of figures -->";
 
