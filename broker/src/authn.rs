@@ -25,7 +25,10 @@ pub mod source;
 mod testing;
 pub mod verdicts;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 
@@ -61,8 +64,8 @@ pub struct Caller {
 /// Turns a bearer token into a caller.
 #[async_trait]
 pub trait Authenticator: Send + Sync {
-    /// Accepts the token or says why not.
-    async fn authenticate(&self, token: &str) -> Result<Caller, AuthnError>;
+    /// Accepts the token or says why not. Who was accepted a moment ago is shared and not copied.
+    async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthnError>;
 }
 
 /// Why a token is refused. Parts of the token are quoted escaped and shortened, and only where its signature holds or

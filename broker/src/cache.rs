@@ -6,6 +6,7 @@
 //!
 //! | room | holds |
 //! |---|---|
+//! | `store` | the entries, within their bound |
 //! | `entry` | an object as it was read, and how fresh it is |
 //! | `flights` | one read for each key at a time |
 //! | `read` | one read of one object: where its vault is owned, or else through the vault's gate |
@@ -31,6 +32,7 @@ mod order;
 mod others;
 mod read;
 mod refusals;
+mod store;
 mod sync;
 mod totals;
 mod transitions;
@@ -42,7 +44,6 @@ use std::{
     time::Duration,
 };
 
-use moka::{future::Cache, notification::RemovalCause};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -57,6 +58,7 @@ pub use order::ReadAt;
 pub use others::{Alone, Keeper, News, Others};
 pub(crate) use read::cost;
 use refusals::Refusals;
+use store::Store;
 use totals::Counters;
 pub use totals::Totals;
 use transitions::Transitions;
@@ -133,7 +135,7 @@ pub enum Checked {
 /// The cache. Cloning shares it.
 #[derive(Clone)]
 pub struct ObjectCache {
-    entries: Cache<CacheKey, Arc<Entry>>,
+    store: Store,
     refusals: Refusals,
     flights: Flights<CacheKey, Outcome>,
     transitions: Transitions<CacheKey>,
@@ -156,17 +158,8 @@ impl ObjectCache {
     /// The same, among other replicas.
     pub fn among(max_bytes: u64, tasks: TaskTracker, changes: Changes, others: Arc<dyn Others>) -> Self {
         let told = Arc::clone(&others);
-        let entries = Cache::builder()
-            .max_capacity(max_bytes)
-            .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.bytes()).unwrap_or(u32::MAX))
-            .eviction_listener(move |key, _, cause| {
-                if cause == RemovalCause::Size {
-                    told.forgotten(&key);
-                }
-            })
-            .build();
         Self {
-            entries,
+            store: Store::new(max_bytes, move |key| told.forgotten(key)),
             refusals: Refusals::default(),
             flights: Flights::new(tasks.clone()),
             transitions: Transitions::default(),
@@ -220,32 +213,26 @@ impl ObjectCache {
     /// The same, without counting.
     pub async fn peeks(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
         let look = self.transitions.steady(wanted.iter().map(|(key, _)| key), || async move {
-            let (mut held, now) = (Vec::with_capacity(wanted.len()), Instant::now());
-            for (key, vault) in wanted {
-                held.push(self.look(key, vault, now).await);
-            }
-            held
+            let now = Instant::now();
+            let held = self.store.ask_all(wanted.iter().map(|(key, _)| key), now);
+            held.into_iter().zip(wanted).map(|(held, (_, vault))| servable(held?, vault, now)).collect()
         });
         timeout(SETTLES_WITHIN, look).await.ok().flatten().ok_or(LoadError::Unsettled)
     }
 
     /// The object as it would be served from memory, without counting. Asks no vault.
     pub async fn peek(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
-        let look = self.transitions.steady(std::iter::once(key), || self.look(key, vault, Instant::now()));
+        let look = self.transitions.steady(std::iter::once(key), || async { self.look(key, vault) });
         match timeout(SETTLES_WITHIN, look).await {
             Ok(Some(held)) => held,
             // One object is right before a swap and after it.
-            Ok(None) | Err(_) => self.look(key, vault, Instant::now()).await,
+            Ok(None) | Err(_) => self.look(key, vault),
         }
     }
 
-    async fn look(&self, key: &CacheKey, vault: &VaultEntry, now: Instant) -> Option<Served> {
-        let entry = self.entries.get(key).await?;
-        match entry.freshness(vault, now) {
-            Freshness::Fresh => Some(Served { entry, stale: None }),
-            Freshness::Stale(since) => Some(Served { entry, stale: Some(since) }),
-            Freshness::TooOld => None,
-        }
+    fn look(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
+        let now = Instant::now();
+        servable(self.store.ask(key, now)?, vault, now)
     }
 
     /// Counts what is served. Once for all of it: every thread of the broker counts here.
@@ -282,7 +269,7 @@ impl ObjectCache {
     /// Forgets what `keeper` does not hold any more, if that is who keeps it.
     pub async fn forget_kept_by(&self, keeper: Keeper, key: &CacheKey) {
         let landing = self.landing.lock().await;
-        if self.entries.get(key).await.is_some_and(|held| held.keeper() == keeper) {
+        if self.store.get(key).is_some_and(|held| held.keeper() == keeper) {
             self.keep(&landing, key, None).await;
         }
     }
@@ -300,16 +287,15 @@ impl ObjectCache {
 
     /// Everything that is held of the vault and kept by this replica was confirmed by a round that began at `began`, except
     /// for `unconfirmed`: tells the others.
-    pub async fn confirmed(&self, vault: &Arc<VaultId>, began: Instant, unconfirmed: &[Arc<CacheKey>]) {
+    pub fn confirmed(&self, vault: &Arc<VaultId>, began: Instant, unconfirmed: &[Arc<CacheKey>]) {
         // What was evicted is told by then.
-        self.settle().await;
+        self.settle();
         self.others.confirmed(vault, began, unconfirmed);
     }
 
     /// `keeper` has confirmed at `at` whatever it keeps of the vault, except for `unconfirmed`.
     pub fn confirm_all(&self, keeper: Keeper, vault: &VaultId, at: Instant, unconfirmed: &HashSet<Arc<CacheKey>>) {
-        for (key, entry) in self.entries.iter().filter(|(key, entry)| *key.vault == *vault && entry.keeper() == keeper)
-        {
+        for (key, entry) in self.store.iter().filter(|(key, entry)| *key.vault == *vault && entry.keeper() == keeper) {
             if !unconfirmed.contains(&key) {
                 entry.confirm(at);
             }
@@ -317,18 +303,18 @@ impl ObjectCache {
     }
 
     /// The entry, fresh or not.
-    pub async fn held(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        self.entries.get(key).await
+    pub fn held(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        self.store.get(key)
     }
 
     /// Whether there is an entry, fresh or not.
     pub fn holds(&self, key: &CacheKey) -> bool {
-        self.entries.contains_key(key)
+        self.store.get(key).is_some()
     }
 
     /// Every entry, in no order.
     pub fn entries(&self) -> impl Iterator<Item = (Arc<CacheKey>, Arc<Entry>)> + '_ {
-        self.entries.iter()
+        self.store.iter()
     }
 
     /// Every key that was refused and not lifted since, in no order.
@@ -337,8 +323,8 @@ impl ObjectCache {
     }
 
     /// Lets the cache finish its own bookkeeping, so that [`Self::totals`] is exact.
-    pub async fn settle(&self) {
-        self.entries.run_pending_tasks().await;
+    pub fn settle(&self) {
+        self.store.settle();
     }
 }
 
@@ -348,6 +334,15 @@ impl From<Stranded> for LoadError {
             Stranded::Full => Self::Busy,
             Stranded::GivenUp | Stranded::Stopped => Self::Interrupted,
         }
+    }
+}
+
+/// The entry as it is served at `now`, if it still may be.
+fn servable(entry: Arc<Entry>, vault: &VaultEntry, now: Instant) -> Option<Served> {
+    match entry.freshness(vault, now) {
+        Freshness::Fresh => Some(Served { entry, stale: None }),
+        Freshness::Stale(since) => Some(Served { entry, stale: Some(since) }),
+        Freshness::TooOld => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why a pod may or may not read a reference: the gates that a `Resolve` goes through, in order, up to the first that is
 //! closed. Pure; asks no vault, and never a value. It decides nothing: [`authz`] does, and this tells its steps.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use keyward_types::Reference;
 use tokio::time::Instant;
@@ -49,7 +49,7 @@ pub enum Asker {
     /// Any pod of this namespace.
     Namespace(String),
     /// The pod of a token, or why the token is refused.
-    Token(Result<Caller, AuthnError>),
+    Token(Result<Arc<Caller>, AuthnError>),
 }
 
 /// The gates before the cache, and what passing all of them grants.

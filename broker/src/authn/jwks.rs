@@ -110,11 +110,11 @@ pub fn jwks(issuer: &str, source: KeySource, pace: Pace) -> (JwksAuthenticator, 
 
 #[async_trait]
 impl Authenticator for JwksAuthenticator {
-    async fn authenticate(&self, token: &str) -> Result<Caller, AuthnError> {
+    async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthnError> {
         if token.is_empty() {
             return Err(AuthnError::Missing);
         }
-        claims::caller(&self.keys.verified(token).await?, &self.issuer, (self.clock)())
+        claims::caller(&self.keys.verified(token).await?, &self.issuer, (self.clock)()).map(Arc::new)
     }
 }
 

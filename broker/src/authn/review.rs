@@ -31,7 +31,7 @@ impl ReviewAuthenticator {
 
 #[async_trait]
 impl Authenticator for ReviewAuthenticator {
-    async fn authenticate(&self, token: &str) -> Result<Caller, AuthnError> {
+    async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthnError> {
         if token.is_empty() {
             return Err(AuthnError::Missing);
         }
@@ -39,7 +39,7 @@ impl Authenticator for ReviewAuthenticator {
         match self.reviews.token(token).await {
             Ok(Reviewed::Accepted { user, audiences }) => {
                 check_audiences(&audiences)?;
-                caller(&user, claimed)
+                caller(&user, claimed).map(Arc::new)
             }
             Ok(Reviewed::Refused(why)) => Err(AuthnError::Refused(why)),
             Err(error) => Err(AuthnError::Unavailable(error.to_string())),

@@ -79,22 +79,22 @@ impl Verdict {
 
 #[async_trait]
 impl Authenticator for Verdicts {
-    async fn authenticate(&self, token: &str) -> Result<Caller, AuthnError> {
+    async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthnError> {
         let name = self.name(token);
         // Before the inner one is asked: what it looks at may change while it decides.
         let now = (self.clock)();
         match self.accepted.get(&name).await {
-            Some(verdict) if verdict.holds(now) => return Ok(Caller::clone(&verdict.caller)),
+            Some(verdict) if verdict.holds(now) => return Ok(verdict.caller),
             Some(_) => self.accepted.invalidate(&name).await,
             None => {}
         }
         // A pod's containers start at once, each with the same token: it is looked at once.
         let decide = async {
-            let caller = Arc::new(self.inner.authenticate(token).await?);
+            let caller = self.inner.authenticate(token).await?;
             Ok(Verdict { caller, since: now.instant })
         };
         match self.accepted.try_get_with(name, decide).await {
-            Ok(verdict) => Ok(Caller::clone(&verdict.caller)),
+            Ok(verdict) => Ok(verdict.caller),
             Err(error) => Err(AuthnError::clone(&error)),
         }
     }
@@ -110,19 +110,21 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn caller(expires: u64) -> Caller {
-        Caller {
+    fn caller(expires: u64) -> Arc<Caller> {
+        Arc::new(Caller {
             namespace: "shop".into(),
             service_account: "web".into(),
             pod_name: "web-0".into(),
             pod_uid: "3f1c2d8e-0000-4000-8000-000000000001".into(),
             node: None,
             expires: at(expires),
-        }
+        })
     }
 
     /// Gives its verdicts one after the other, and none beyond them.
-    struct Scripted(Mutex<Vec<Result<Caller, AuthnError>>>);
+    struct Scripted(Mutex<Vec<Answer>>);
+
+    type Answer = Result<Arc<Caller>, AuthnError>;
 
     impl Scripted {
         fn left(&self) -> usize {
@@ -132,19 +134,19 @@ mod tests {
 
     #[async_trait]
     impl Authenticator for Scripted {
-        async fn authenticate(&self, _: &str) -> Result<Caller, AuthnError> {
+        async fn authenticate(&self, _: &str) -> Answer {
             self.0.lock().unwrap().pop().expect("asked once more than expected")
         }
     }
 
     /// Verdicts for which it is second 1,000.
-    fn verdicts(script: Vec<Result<Caller, AuthnError>>) -> (Arc<Scripted>, Verdicts) {
+    fn verdicts(script: Vec<Answer>) -> (Arc<Scripted>, Verdicts) {
         let (inner, _, verdicts) = timed(script);
         (inner, verdicts)
     }
 
     /// The same, and a clock that a test may set.
-    fn timed(mut script: Vec<Result<Caller, AuthnError>>) -> (Arc<Scripted>, Arc<Mutex<Moment>>, Verdicts) {
+    fn timed(mut script: Vec<Answer>) -> (Arc<Scripted>, Arc<Mutex<Moment>>, Verdicts) {
         script.reverse();
         let inner = Arc::new(Scripted(Mutex::new(script)));
         let verdicts = Verdicts::new(Arc::clone(&inner) as Arc<dyn Authenticator>).unwrap();

@@ -57,7 +57,7 @@ impl ObjectCache {
 
     /// Keeps what was read, unless what is held is of a newer version and may still be served, or it is to land later.
     async fn take(&self, key: &Arc<CacheKey>, read: Arc<Entry>, vault: &VaultEntry, lands: Lands) -> Outcome {
-        let (held, began) = (self.entries.get(&**key).await, read.read_at().instant);
+        let (held, began) = (self.store.get(key), read.read_at().instant);
         if let Some(held) = &held
             && held.is_newer_than(&read)
             && held.freshness(vault, Instant::now()) != Freshness::TooOld
@@ -93,7 +93,7 @@ impl ObjectCache {
             self.keep(&landing, &key, Some(&entry)).await;
             drop(landing);
             self.tell(key, here.max(there));
-        } else if let Some(held) = self.entries.get(&*key).await
+        } else if let Some(held) = self.store.get(&key)
             && held.same_as(&entry)
         {
             // Read here, or heard of from another one before: from now on that one keeps it.
@@ -109,7 +109,7 @@ impl ObjectCache {
         read: ReadAt,
         found: Option<&Arc<Entry>>,
     ) -> Option<News> {
-        let (held, refused_at) = (self.entries.get(&**key).await, self.refusals.refused_at(key).await);
+        let (held, refused_at) = (self.store.get(key), self.refusals.refused_at(key).await);
         let mut known = held.iter().map(|held| held.read_at()).chain(refused_at.map(ReadAt::here));
         if known.any(|known| known.is_after(read)) {
             return None;
@@ -135,9 +135,9 @@ impl ObjectCache {
     pub(super) async fn keep(&self, _: &MutexGuard<'_, ()>, key: &CacheKey, found: Option<&Arc<Entry>>) {
         if let Some(entry) = found {
             self.refusals.lift(key).await;
-            self.entries.insert(key.clone(), Arc::clone(entry)).await;
+            self.store.insert(key, entry);
         } else {
-            self.entries.invalidate(key).await;
+            self.store.remove(key);
         }
     }
 

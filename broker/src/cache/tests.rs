@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keyward_types::ObjectKind;
+use moka::future::Cache;
 use tokio::{task::JoinHandle, time::advance};
 
 use super::{flights::Passengers, *};
@@ -281,7 +282,7 @@ async fn the_bound_holds_and_totals_add_up() {
     for n in 0..20 {
         all.value(&format!("s{n}")).await.unwrap();
     }
-    all.cache.settle().await;
+    all.cache.settle();
     let totals = all.cache.totals();
     assert!(totals.bytes <= totals.max_bytes && totals.entries <= 4, "{totals:?}");
     assert_eq!((totals.hits, totals.misses), (0, 20));

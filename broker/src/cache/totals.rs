@@ -37,10 +37,11 @@ pub struct Totals {
 impl ObjectCache {
     /// Totals of this moment.
     pub fn totals(&self) -> Totals {
+        let (entries, bytes) = self.store.size();
         let Counters { hits, stale_hits, misses, refused, older } = &*self.counters;
         Totals {
-            entries: self.entries.entry_count(),
-            bytes: self.entries.weighted_size(),
+            entries,
+            bytes,
             max_bytes: self.max_bytes,
             hits: hits.load(Ordering::Relaxed) + stale_hits.load(Ordering::Relaxed),
             stale_hits: stale_hits.load(Ordering::Relaxed),

@@ -42,7 +42,7 @@ fn the_first_closed_gate_says_who_can_open_it_and_none_after_it_is_looked_at() {
         (Asker::Namespace(String::new()), "db", "namespace", "no namespace"),
         (Asker::Namespace("shop".into()), "no", "secret", "create it in that namespace"),
         (Asker::Namespace("bank".into()), "db", "policy", "an administrator can add it to spec.namespaces"),
-        (Asker::Token(Ok(caller("bank"))), "db", "policy", "an administrator can add it to spec.namespaces"),
+        (Asker::Token(Ok(caller("bank").into())), "db", "policy", "an administrator can add it to spec.namespaces"),
         (Asker::Namespace("shop".into()), "stray", "policy", "an administrator can add one"),
         (Asker::Namespace("shop".into()), "mail", "object", "an administrator can add it to spec.objects"),
     ] {
@@ -74,7 +74,8 @@ fn what_is_explained_as_open_is_what_is_granted() {
 
 #[test]
 fn open_gates_say_what_was_found() {
-    let (gates, _) = by_manifests(&snapshot(), &Asker::Token(Ok(caller("shop"))), &reference("pinned@azurekeyvault"));
+    let (gates, _) =
+        by_manifests(&snapshot(), &Asker::Token(Ok(caller("shop").into())), &reference("pinned@azurekeyvault"));
     let shown: Vec<_> = gates.iter().map(|gate| gate.detail.as_str()).collect();
     assert_eq!(shown[0], "pod shop/checkout-1, service account checkout");
     assert_eq!(shown[1], "shop: team=shop");

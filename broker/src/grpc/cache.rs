@@ -61,7 +61,7 @@ pub struct CacheService {
 impl v1::cache_server::Cache for CacheService {
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
         let mut page = Page::of(request.get_ref())?;
-        self.cache.settle().await;
+        self.cache.settle();
         let snapshot = self.snapshot.load_full();
         let figures = figures::all(&self.readers, &self.cache, Instant::now());
         let standing = self.peers.board.standing();

@@ -61,7 +61,7 @@ impl v1::secrets_server::Secrets for SecretsService {
             Ok(caller) => asked.caller = Some(caller),
             Err(refusal) => return asked.refuse(refusal),
         }
-        let distinct = match self.admit(asked.caller.as_ref(), references) {
+        let distinct = match self.admit(asked.caller.as_deref(), references) {
             Ok(distinct) => distinct,
             Err(refusal) => return asked.refuse(refusal),
         };
@@ -82,7 +82,7 @@ impl v1::secrets_server::Secrets for SecretsService {
 }
 
 impl SecretsService {
-    async fn authenticate(&self, metadata: &MetadataMap, peer: Option<IpAddr>) -> Result<Caller, Status> {
+    async fn authenticate(&self, metadata: &MetadataMap, peer: Option<IpAddr>) -> Result<Arc<Caller>, Status> {
         self.refusals.check(peer)?;
         let authenticated = match bearer(metadata.as_ref()) {
             Ok(token) => self.authenticator.authenticate(token).await,

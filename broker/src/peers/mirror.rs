@@ -146,7 +146,7 @@ impl Mirror {
     /// told at second hand looks as if it had been read a little later: the same says nothing new.
     async fn copy(&mut self, key: Arc<CacheKey>, entry: Arc<Entry>, news: News) {
         let keeps = self.is_told_by_the_owner(&key);
-        let held = if keeps { None } else { self.copies.cache.held(&key).await };
+        let held = if keeps { None } else { self.copies.cache.held(&key) };
         let is_new = |held: &Entry| !held.same_as(&entry) && entry.read_at().is_after(held.read_at());
         if held.is_none_or(|held| is_new(&held)) {
             self.offered.remove(&key);
@@ -198,15 +198,15 @@ impl Mirror {
         let entry = Arc::new(encoding::to_entry(landed.entry, self.keeper, said)?);
         self.copy(Arc::clone(&key), entry, news).await;
         if !is_answer {
-            self.answer(&key, news).await;
+            self.answer(&key, news);
         }
         Ok(())
     }
 
     /// Says what is held now of what another one has told, where it is this replica that keeps it.
-    async fn answer(&self, key: &Arc<CacheKey>, news: News) {
+    fn answer(&self, key: &Arc<CacheKey>, news: News) {
         if self.owns(key) {
-            let event = match self.copies.cache.held(key).await {
+            let event = match self.copies.cache.held(key) {
                 Some(held) => Event::Kept(Arc::clone(key), held, news),
                 None => Event::Forgotten(Arc::clone(key)),
             };
@@ -239,7 +239,7 @@ impl Mirror {
         let Some((keys, held)) = self.held.remove(&number) else { return };
         held.commit().await;
         for key in keys {
-            self.answer(&key, News::Changed).await;
+            self.answer(&key, News::Changed);
         }
     }
 
@@ -295,7 +295,7 @@ impl Mirror {
         for (keys, held) in self.held.into_values() {
             held.commit().await;
             for key in keys {
-                if let Some(entry) = self.copies.cache.held(&key).await {
+                if let Some(entry) = self.copies.cache.held(&key) {
                     self.peers.followers.tell(&Event::Landed(key, entry, News::Changed));
                 }
             }

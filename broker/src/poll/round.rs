@@ -103,7 +103,7 @@ impl Rounds {
         let changed = found.len() as u64;
         self.cache.swap(Batch { vault: Arc::clone(vault.id()), changes: found }).await;
         if unconfirmed.len() < watched.len() {
-            self.cache.confirmed(vault.id(), began, &unconfirmed).await;
+            self.cache.confirmed(vault.id(), began, &unconfirmed);
         }
         let mut progress = vault.progress();
         if error.is_none() {

@@ -256,7 +256,7 @@ async fn what_nobody_may_ask_for_any_more_is_forgotten() {
     let all = fixture(400, 40).await;
     all.rounds.snapshot.publish(Arc::new(snapshot(&["s0".to_owned(), "s1".to_owned()])));
     assert_eq!(all.round().await.0.checked, 2);
-    all.rounds.cache.settle().await;
+    all.rounds.cache.settle();
     assert_eq!(all.rounds.cache.totals().entries, 2);
 }
 

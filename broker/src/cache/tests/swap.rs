@@ -94,7 +94,7 @@ async fn word_of_an_earlier_version_that_seems_a_little_later_takes_nothing_back
         // Of another teller, read before: when, is known roughly.
         let entry = created("s1", 1);
         all.cache.mirror(Arc::clone(&key), entry, News::Changed).await;
-        assert_eq!(text(&all.cache.held(&key).await.unwrap()), expected, "{later}");
+        assert_eq!(text(&all.cache.held(&key).unwrap()), expected, "{later}");
     }
 }
 
@@ -298,7 +298,7 @@ async fn the_others_hear_of_everything_in_the_order_in_which_it_happened() {
     assert_eq!(recorder.take(), ["prepare 2", "commit 2", "forgotten s1"]);
     all.cache.forget(&all.shared("s2")).await;
     assert_eq!(recorder.take(), ["forgotten s2"]);
-    all.cache.confirmed(all.vault.id(), Instant::now(), &[all.shared("s3")]).await;
+    all.cache.confirmed(all.vault.id(), Instant::now(), &[all.shared("s3")]);
     assert_eq!(recorder.take(), ["confirmed but 1"]);
 }
 
@@ -311,7 +311,7 @@ async fn what_is_evicted_is_told_behind_its_landing_and_before_the_next_confirma
     for n in 0..20 {
         all.value(&format!("s{n}")).await.unwrap();
     }
-    all.cache.confirmed(all.vault.id(), Instant::now(), &[]).await;
+    all.cache.confirmed(all.vault.id(), Instant::now(), &[]);
     let heard = recorder.take();
     assert_eq!(heard.last().map(String::as_str), Some("confirmed but 0"));
     let mut followers = BTreeSet::new();

@@ -45,7 +45,7 @@ struct Nobody;
 
 #[async_trait]
 impl Authenticator for Nobody {
-    async fn authenticate(&self, _: &str) -> Result<Caller, AuthnError> {
+    async fn authenticate(&self, _: &str) -> Result<Arc<Caller>, AuthnError> {
         Err(AuthnError::BadSignature)
     }
 }

@@ -1,7 +1,7 @@
 //! A `Resolve` from its arrival to its audit line. Whatever becomes of it leaves one: also a caller who goes away, or
 //! whose own deadline passes, whereupon the server drops the work in the middle.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use keyward_proto::{MAX_REFERENCES, v1};
 use keyward_types::Reference;
@@ -17,7 +17,7 @@ use crate::{
 /// A request without its line yet.
 pub(super) struct Unanswered<'a> {
     /// Who asks, once that is known.
-    pub(super) caller: Option<Caller>,
+    pub(super) caller: Option<Arc<Caller>>,
     /// What its pod had to say, once it was asked.
     pub(super) binding: Option<PodVerdict>,
     audit: &'a AuditLog,
@@ -55,7 +55,7 @@ impl<'a> Unanswered<'a> {
     }
 
     fn write(&self, code: Code, error: Option<&str>, outcomes: &[Outcome]) -> std::io::Result<()> {
-        let (caller, binding) = (self.caller.as_ref(), self.binding.as_ref());
+        let (caller, binding) = (self.caller.as_deref(), self.binding.as_ref());
         self.audit.write(&Record { caller, binding, peer: self.peer, code, error, outcomes })
     }
 
@@ -84,11 +84,7 @@ impl Drop for Unanswered<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        sync::{Arc, Mutex},
-        time::SystemTime,
-    };
+    use std::{io::Write, sync::Mutex, time::SystemTime};
 
     use super::*;
 
@@ -128,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_request_given_up_leaves_a_line_with_who_asked_for_what() {
-        let lines = lines(|mut asked| asked.caller = Some(caller()));
+        let lines = lines(|mut asked| asked.caller = Some(Arc::new(caller())));
         assert_eq!(lines.len(), 1);
         assert_eq!((&lines[0]["code"], &lines[0]["caller"]["pod"]), (&"CANCELLED".into(), &"checkout-1".into()));
         let references: Vec<_> = lines[0]["objects"].as_array().unwrap().iter().map(|one| &one["reference"]).collect();

@@ -53,12 +53,12 @@ impl Replica {
         key
     }
 
-    async fn version(&self, name: &str) -> Option<char> {
-        self.copies.cache.held(&self.key(name)).await.and_then(|entry| entry.version.as_str().chars().next())
+    fn version(&self, name: &str) -> Option<char> {
+        self.copies.cache.held(&self.key(name)).and_then(|entry| entry.version.as_str().chars().next())
     }
 
-    async fn age(&self, name: &str) -> u64 {
-        self.copies.cache.held(&self.key(name)).await.unwrap().age(Instant::now()).as_secs()
+    fn age(&self, name: &str) -> u64 {
+        self.copies.cache.held(&self.key(name)).unwrap().age(Instant::now()).as_secs()
     }
 }
 
@@ -128,7 +128,7 @@ async fn everything_that_is_held_is_copied_with_its_age() {
     advance(Duration::from_secs(40)).await;
     stream.tell_everything().await;
     for name in ["a", "b", "c"] {
-        assert_eq!((stream.to.version(name).await, stream.to.age(name).await), (Some('1'), 40), "{name}");
+        assert_eq!((stream.to.version(name), stream.to.age(name)), (Some('1'), 40), "{name}");
     }
     assert!(
         stream.to.copies.readers.get(&stream.to.vault().id).is_some(),
@@ -142,7 +142,7 @@ async fn what_lands_later_is_copied_and_told_to_who_listens_there() {
     let mut heard = stream.to.changes.listen();
     let key = stream.from.read("a", '1').await;
     stream.tell().await;
-    assert_eq!(stream.to.version("a").await, Some('1'));
+    assert_eq!(stream.to.version("a"), Some('1'));
     assert_eq!(heard.try_recv().unwrap(), Change::Landed(key));
 }
 
@@ -153,7 +153,7 @@ async fn an_older_read_that_is_told_late_takes_nothing_back() {
     advance(Duration::from_secs(1)).await;
     stream.to.read("a", '2').await;
     stream.tell().await;
-    assert_eq!(stream.to.version("a").await, Some('2'));
+    assert_eq!(stream.to.version("a"), Some('2'));
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +168,7 @@ async fn an_older_read_whose_word_was_under_way_for_long_takes_nothing_back() {
     for word in waiting {
         stream.mirror.hear(word, said).await.unwrap();
     }
-    assert_eq!(stream.to.version("a").await, Some('2'));
+    assert_eq!(stream.to.version("a"), Some('2'));
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +194,7 @@ async fn of_words_that_had_to_wait_the_later_reading_wins() {
         for word in waiting {
             stream.mirror.hear(word, Instant::now()).await.unwrap();
         }
-        assert_eq!(stream.to.version("a").await, expected);
+        assert_eq!(stream.to.version("a"), expected);
     }
 }
 
@@ -215,10 +215,10 @@ async fn a_batch_is_held_back_and_then_seen_at_once() {
         stream.following.prepared(1);
     };
     tokio::join!(followers.prepare(&batch), telling);
-    assert_eq!(stream.to.version("a").await, Some('1'), "held back");
+    assert_eq!(stream.to.version("a"), Some('1'), "held back");
     followers.commit(&batch);
     stream.tell().await;
-    assert_eq!((stream.to.version("a").await, stream.to.version("b").await), (Some('2'), None));
+    assert_eq!((stream.to.version("a"), stream.to.version("b")), (Some('2'), None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +231,7 @@ async fn who_follows_only_after_a_batch_was_prepared_is_told_all_of_it() {
     stream.following = followers.add(7.into()).unwrap();
     followers.commit(&batch);
     stream.tell().await;
-    assert_eq!(stream.to.version("a").await, Some('2'));
+    assert_eq!(stream.to.version("a"), Some('2'));
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,7 +243,7 @@ async fn what_was_held_back_goes_forward_when_the_stream_breaks_and_others_hear_
     assert_eq!(stream.tell().await, [Then::Prepared(1)]);
     let mut third = stream.to.peers.followers.add(7.into()).unwrap();
     stream.mirror.end().await;
-    assert_eq!(stream.to.version("a").await, Some('2'));
+    assert_eq!(stream.to.version("a"), Some('2'));
     assert!(matches!(third.next().await, Some(Event::Landed(..))));
 }
 
@@ -260,7 +260,7 @@ async fn the_owner_s_word_confirms_what_it_keeps_and_nothing_else() {
     while stream.following.next_now().is_some() {}
     stream.from.peers.followers.tell(&confirmed);
     stream.tell().await;
-    let ages = (stream.to.age("told").await, stream.to.age("failed").await, stream.to.age("own").await);
+    let ages = (stream.to.age("told"), stream.to.age("failed"), stream.to.age("own"));
     assert_eq!(ages, (0, 100, 100));
 }
 
@@ -278,11 +278,11 @@ async fn what_an_owner_has_not_told_is_told_to_it_and_confirmed_once_it_was_comp
     let late = confirm(Instant::now() + Duration::from_secs(10));
     stream.from.peers.followers.tell(&early);
     stream.tell().await;
-    assert_eq!(stream.to.age("extra").await, 50);
+    assert_eq!(stream.to.age("extra"), 50);
     advance(Duration::from_secs(10)).await;
     stream.from.peers.followers.tell(&late);
     stream.tell().await;
-    assert_eq!(stream.to.age("extra").await, 0);
+    assert_eq!(stream.to.age("extra"), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,12 +304,12 @@ async fn an_owner_answers_with_what_it_holds_and_no_answer_is_answered() {
 async fn what_is_told_by_one_who_does_not_own_leaves_the_copy_to_its_keeper() {
     let mut stream = Stream::open(false);
     let held = stream.to.read("a", '1').await;
-    let keeper = stream.to.copies.cache.held(&held).await.unwrap().keeper();
+    let keeper = stream.to.copies.cache.held(&held).unwrap().keeper();
     // What is told has been under way for a moment, and looks younger by that.
     advance(Duration::from_millis(3)).await;
     stream.from.read("a", '1').await;
     stream.tell_everything().await;
-    assert_eq!(stream.to.copies.cache.held(&held).await.unwrap().keeper(), keeper);
+    assert_eq!(stream.to.copies.cache.held(&held).unwrap().keeper(), keeper);
 }
 
 #[tokio::test(start_paused = true)]
@@ -321,7 +321,7 @@ async fn what_the_owner_forgets_nobody_compares_and_so_nobody_holds() {
         stream.from.peers.followers.tell(&Event::Forgotten(key));
         stream.tell().await;
     }
-    assert_eq!((stream.to.version("told").await, stream.to.version("own").await), (None, None));
+    assert_eq!((stream.to.version("told"), stream.to.version("own")), (None, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -331,7 +331,7 @@ async fn an_owner_holds_what_another_one_made_room_for() {
     stream.tell().await;
     stream.from.peers.followers.tell(&Event::Forgotten(key));
     stream.tell().await;
-    assert_eq!(stream.to.version("a").await, Some('1'));
+    assert_eq!(stream.to.version("a"), Some('1'));
 }
 
 #[tokio::test(start_paused = true)]
@@ -347,7 +347,7 @@ async fn what_is_offered_to_the_owner_nobody_else_takes() {
         let offered = Arc::new(entry('1', Keeper::SELF));
         stream.from.peers.followers.tell(&Event::Landed(Arc::clone(&key), offered, news));
         stream.tell().await;
-        assert_eq!(stream.to.version("a").await, version, "{news:?}");
+        assert_eq!(stream.to.version("a"), version, "{news:?}");
     }
 }
 
@@ -358,5 +358,5 @@ async fn what_no_declaration_here_names_is_not_held() {
     let key = from.read("a", '1').await;
     let mut stream = Stream::between(from, to);
     stream.tell_everything().await;
-    assert!(stream.to.copies.cache.held(&key).await.is_none());
+    assert!(stream.to.copies.cache.held(&key).is_none());
 }

@@ -104,7 +104,7 @@ async fn what_the_policy_admits_nobody_to_any_more_is_forgotten() {
     all.rounds.snapshot.publish(Arc::new(snapshot_of(&closed)));
     let (refreshed, made) = all.round().await;
     assert_eq!((refreshed.checked, made.len()), (0, 0));
-    all.rounds.cache.settle().await;
+    all.rounds.cache.settle();
     assert_eq!(all.rounds.cache.totals().entries, 0);
 }
 
@@ -116,7 +116,7 @@ async fn what_was_held_of_a_closed_vault_is_not_served_when_it_is_declared_anew(
     tokio::time::sleep(Duration::from_secs(1)).await;
     all.readers.retain(&snapshot_of(""));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    all.rounds.cache.settle().await;
+    all.rounds.cache.settle();
     assert_eq!((all.rounds.cache.totals().entries, all.rounds.cache.refused().len()), (0, 0));
     all.fake.set("s7");
     let again = all.readers.open(&testing::vault("{vaultName: acme, pollInterval: 60s}")).unwrap();
