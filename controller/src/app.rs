@@ -7,7 +7,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use keyward_kit::{
-    admin::Admin,
+    admin::{Admin, BoundAdmin},
     ready::Readiness,
     tasks::{TaskError, Tasks},
     telemetry::LogHandle,
@@ -94,18 +94,11 @@ pub async fn build(args: ServeArgs, log: LogHandle) -> Result<Bound, StartError>
     // Who issues its own waits for it when it leads, and only then.
     let waits = issuing.is_none() && !broker.has_certificates();
     let waiting = waits.then(|| readiness.require("certificates"));
-    let admin = Admin { registry: Arc::new(registry), readiness: readiness.clone() };
-    let address = args.admin_listen;
-    let admin = admin.bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+    let admin = bind_admin(args.admin_listen, registry, &readiness).await?;
     let admin_address = admin.addr();
 
     let mut tasks = Tasks::new();
-    let lease = LeaseConfig {
-        namespace: args.lease_namespace.clone(),
-        name: args.lease_name.clone(),
-        identity: args.identity.clone().unwrap_or_else(random_identity),
-        duration: args.lease_duration,
-    };
+    let lease = lease(&args);
     let lead = Lead {
         client: client.clone(),
         broker: broker.clone(),
@@ -152,6 +145,21 @@ async fn client() -> Result<Client, StartError> {
     config.read_timeout = Some(READ_TIMEOUT);
     config.default_retry = false;
     Ok(Client::try_from(config)?)
+}
+
+async fn bind_admin(address: SocketAddr, registry: Registry, readiness: &Readiness) -> Result<BoundAdmin, StartError> {
+    let admin = Admin { registry: Arc::new(registry), readiness: readiness.clone() };
+    admin.bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// Which lease this process asks for, and as whom.
+fn lease(args: &ServeArgs) -> LeaseConfig {
+    LeaseConfig {
+        namespace: args.lease_namespace.clone(),
+        name: args.lease_name.clone(),
+        identity: args.identity.clone().unwrap_or_else(random_identity),
+        duration: args.lease_duration,
+    }
 }
 
 /// For who was given no name: unlike all others.
