@@ -44,6 +44,7 @@ use std::{
     time::Duration,
 };
 
+use hashbrown::Equivalent;
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -85,18 +86,52 @@ pub struct CacheKey {
     pub object: Arc<ObjectId>,
 }
 
+/// A key to look up by. One is made for every reference of every request: it takes no part in counting who holds what.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRef<'a> {
+    vault: &'a Arc<VaultId>,
+    object: &'a Arc<ObjectId>,
+}
+
 impl Hash for CacheKey {
-    /// Of what tells nearly all keys apart: one is looked up for every reference of every request.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.borrowed().hash(state);
+    }
+}
+
+impl Hash for KeyRef<'_> {
+    /// Of what tells nearly all keys apart.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.vault.origin.hash(state);
         self.object.name.hash(state);
     }
 }
 
+impl Equivalent<CacheKey> for KeyRef<'_> {
+    fn equivalent(&self, key: &CacheKey) -> bool {
+        *self.vault == key.vault && *self.object == key.object
+    }
+}
+
 impl CacheKey {
     /// Where `secret`, which is in `vault`, is kept.
     pub fn of(secret: &SecretEntry, vault: &VaultEntry) -> Self {
-        Self { vault: Arc::clone(&vault.id), object: Arc::clone(&secret.object) }
+        KeyRef::of(secret, vault).to_key()
+    }
+
+    fn borrowed(&self) -> KeyRef<'_> {
+        KeyRef { vault: &self.vault, object: &self.object }
+    }
+}
+
+impl<'a> KeyRef<'a> {
+    /// Where `secret`, which is in `vault`, is kept.
+    pub fn of(secret: &'a SecretEntry, vault: &'a VaultEntry) -> Self {
+        Self { vault: &vault.id, object: &secret.object }
+    }
+
+    fn to_key(self) -> CacheKey {
+        CacheKey { vault: Arc::clone(self.vault), object: Arc::clone(self.object) }
     }
 }
 
@@ -204,25 +239,22 @@ impl ObjectCache {
     }
 
     /// Each of `wanted`, from memory alone and as of one moment: of what a swap replaces, all or nothing.
-    pub async fn hits(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
+    pub async fn hits(&self, wanted: &[(KeyRef<'_>, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
         let held = self.peeks(wanted).await?;
         self.count(held.iter().flatten());
         Ok(held)
     }
 
     /// The same, without counting.
-    pub async fn peeks(&self, wanted: &[(CacheKey, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
-        let look = self.transitions.steady(wanted.iter().map(|(key, _)| key), || async move {
-            let now = Instant::now();
-            let held = self.store.ask_all(wanted.iter().map(|(key, _)| key), now);
-            held.into_iter().zip(wanted).map(|(held, (_, vault))| servable(held?, vault, now)).collect()
-        });
+    pub async fn peeks(&self, wanted: &[(KeyRef<'_>, &VaultEntry)]) -> Result<Vec<Option<Served>>, LoadError> {
+        let keys = wanted.iter().map(|(key, _)| key.to_key());
+        let look = self.transitions.steady(keys, || async { self.store.ask_all(wanted, Instant::now()) });
         timeout(SETTLES_WITHIN, look).await.ok().flatten().ok_or(LoadError::Unsettled)
     }
 
     /// The object as it would be served from memory, without counting. Asks no vault.
     pub async fn peek(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
-        let look = self.transitions.steady(std::iter::once(key), || async { self.look(key, vault) });
+        let look = self.transitions.steady(std::iter::once_with(|| key.clone()), || async { self.look(key, vault) });
         match timeout(SETTLES_WITHIN, look).await {
             Ok(Some(held)) => held,
             // One object is right before a swap and after it.
@@ -231,8 +263,7 @@ impl ObjectCache {
     }
 
     fn look(&self, key: &CacheKey, vault: &VaultEntry) -> Option<Served> {
-        let now = Instant::now();
-        servable(self.store.ask(key, now)?, vault, now)
+        self.store.ask_all(&[(key.borrowed(), vault)], Instant::now()).pop().flatten()
     }
 
     /// Counts what is served. Once for all of it: every thread of the broker counts here.
@@ -334,15 +365,6 @@ impl From<Stranded> for LoadError {
             Stranded::Full => Self::Busy,
             Stranded::GivenUp | Stranded::Stopped => Self::Interrupted,
         }
-    }
-}
-
-/// The entry as it is served at `now`, if it still may be.
-fn servable(entry: Arc<Entry>, vault: &VaultEntry, now: Instant) -> Option<Served> {
-    match entry.freshness(vault, now) {
-        Freshness::Fresh => Some(Served { entry, stale: None }),
-        Freshness::Stale(since) => Some(Served { entry, stale: Some(since) }),
-        Freshness::TooOld => None,
     }
 }
 

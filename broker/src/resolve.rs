@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     authz::{self, Denial, Grant},
-    cache::{CacheKey, Entry, LoadError, ObjectCache, Served},
+    cache::{CacheKey, Entry, KeyRef, LoadError, ObjectCache, Served},
     object::ObjectId,
     policy::Current,
     readers::Readers,
@@ -123,17 +123,13 @@ impl Resolver {
     /// Resolves all of `references` for `namespace`, in their order, by one snapshot.
     pub async fn resolve(&self, namespace: &str, references: Vec<Reference>) -> Vec<Outcome> {
         let snapshot = self.snapshot.load_full();
-        let mut decided = Vec::with_capacity(references.len());
-        for reference in references {
-            let decision = authz::decide(&snapshot, namespace, &reference);
-            decided.push((reference, decision));
-        }
+        let decided = authz::decide_all(&snapshot, namespace, &references);
         let mut grants = Vec::with_capacity(decided.len());
-        grants.extend(decided.iter().filter_map(|(_, decision)| decision.as_ref().ok()));
+        grants.extend(decided.iter().filter_map(|decision| decision.as_ref().ok()));
         // One for each grant, in their order.
         let mut served = self.serve(&grants).await.into_iter();
         let now = Instant::now();
-        let outcomes = decided.into_iter().map(|(reference, decision)| match decision {
+        let outcomes = references.into_iter().zip(decided).map(|(reference, decision)| match decision {
             Err(denial) => Outcome { reference, trail: None, value: Err(denial.into()) },
             Ok(grant) => outcome(reference, grant, served.next(), now),
         });
@@ -143,7 +139,7 @@ impl Resolver {
     /// What is served for each of `grants`: as of one moment, as far as it is in memory then. Mostly all of it is.
     async fn serve(&self, grants: &[&Grant]) -> Vec<Result<Served, ResolveError>> {
         let wanted: Vec<_> =
-            grants.iter().map(|grant| (CacheKey::of(&grant.secret, &grant.vault), &*grant.vault)).collect();
+            grants.iter().map(|grant| (KeyRef::of(&grant.secret, &grant.vault), &*grant.vault)).collect();
         let all_failed = |error: &LoadError| grants.iter().map(|grant| Err(load_error(grant, error.clone()))).collect();
         let held = match self.cache.hits(&wanted).await {
             Ok(held) => held,
@@ -169,11 +165,11 @@ impl Resolver {
         let gone = missing(&held).into_iter().filter(|(place, _)| !read.contains_key(place)).collect();
         read.extend(self.read_all(gone, until).await);
         let mut served = Vec::with_capacity(grants.len());
-        for (place, ((held, grant), (key, _))) in held.into_iter().zip(grants).zip(&wanted).enumerate() {
+        for (place, (held, grant)) in held.into_iter().zip(grants).enumerate() {
             let mut read = || read.remove(&place).unwrap_or_else(|| Err(load_error(grant, LoadError::Interrupted)));
             served.push(match held {
                 Some(held) => Ok(held),
-                None => self.unless_taken_away(grant, key, read()).await,
+                None => self.unless_taken_away(grant, read()).await,
             });
         }
         served
@@ -183,11 +179,11 @@ impl Resolver {
     async fn unless_taken_away(
         &self,
         grant: &Grant,
-        key: &CacheKey,
         read: Result<Served, ResolveError>,
     ) -> Result<Served, ResolveError> {
         let served = read?;
-        self.cache.refusal(key).await.map_or(Ok(served), |error| Err(load_error(grant, error)))
+        let key = CacheKey::of(&grant.secret, &grant.vault);
+        self.cache.refusal(&key).await.map_or(Ok(served), |error| Err(load_error(grant, error)))
     }
 
     /// Reads objects beside each other, each from memory or else from its vault.

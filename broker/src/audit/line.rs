@@ -16,7 +16,6 @@ use crate::{
     milliseconds::milliseconds,
     object::ObjectId,
     resolve::{Outcome, ResolveError},
-    vault::origin::Origin,
 };
 
 /// Room that a line and each of its objects usually take: growing a line is most of what building it costs.
@@ -70,7 +69,7 @@ struct BindingFields<'a> {
 struct ObjectFields<'a> {
     reference: Shown<&'a Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vault: Option<Shown<&'a Origin>>,
+    vault: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<Shown<&'a ObjectId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,7 +149,7 @@ impl<'a> ObjectFields<'a> {
         let served = trail.and_then(|trail| trail.served.as_ref());
         Self {
             reference: Shown(&outcome.reference),
-            vault: trail.map(|trail| Shown(trail.vault())),
+            vault: trail.map(|trail| trail.vault().as_str()),
             object: trail.map(|trail| Shown(trail.object())),
             rule: trail.map(|trail| Shown(trail.grant.rule())),
             version: served.map(|(entry, _)| entry.version.as_str()),

@@ -8,7 +8,6 @@
 //! what moka throws out meanwhile leaves the map too, unless something newer is there by then.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -16,11 +15,12 @@ use std::{
     time::Duration,
 };
 
+use hashbrown::HashMap;
 use moka::{notification::RemovalCause, sync::Cache};
 use tokio::time::Instant;
 
-use super::{CacheKey, Entry};
-use crate::milliseconds::milliseconds;
+use super::{CacheKey, Entry, Freshness, KeyRef, Served};
+use crate::{milliseconds::milliseconds, policy::VaultEntry};
 
 /// How often it is noted of one object that it is asked for.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
@@ -60,27 +60,23 @@ impl Store {
         Self { places, room, began: Instant::now() }
     }
 
-    /// The entry, for somebody who asks at `now`.
-    pub(super) fn ask(&self, key: &CacheKey, now: Instant) -> Option<Arc<Entry>> {
-        self.ask_all(std::iter::once(key), now).pop().flatten()
-    }
-
-    /// What is held of `keys`, in their order, for somebody who asks for all of them at `now`.
-    pub(super) fn ask_all<'a>(
-        &self,
-        keys: impl ExactSizeIterator<Item = &'a CacheKey>,
-        now: Instant,
-    ) -> Vec<Option<Arc<Entry>>> {
-        let now = milliseconds(now.saturating_duration_since(self.began));
-        let (mut held, mut to_note) = (Vec::with_capacity(keys.len()), Vec::new());
-        self.places.read(|places| {
-            for key in keys {
-                let place = places.get(key);
-                if place.is_none_or(|place| place.is_to_be_noted(now)) {
+    /// What is served of `wanted` to somebody who asks for all of it at `now`; in their order.
+    pub(super) fn ask_all(&self, wanted: &[(KeyRef<'_>, &VaultEntry)], now: Instant) -> Vec<Option<Served>> {
+        let noted = milliseconds(now.saturating_duration_since(self.began));
+        let mut to_note = Vec::new();
+        let held = self.places.read(|places| {
+            // All is found and looked at before any of it is taken: what the processor waits for comes from memory for several at
+            // once then, which counting one more who holds an entry would stop.
+            let found: Vec<_> = wanted.iter().map(|(key, _)| places.get(key)).collect();
+            let fresh =
+                |(place, (_, vault)): (Option<&Place>, &(_, &VaultEntry))| Some(place?.entry.freshness(vault, now));
+            let fresh: Vec<_> = found.iter().copied().zip(wanted).map(fresh).collect();
+            for (place, (key, _)) in found.iter().zip(wanted) {
+                if place.is_none_or(|place| place.is_to_be_noted(noted)) {
                     to_note.push(key);
                 }
-                held.push(place.map(|place| Arc::clone(&place.entry)));
             }
+            found.into_iter().zip(fresh).map(|(place, fresh)| served(&place?.entry, fresh?)).collect()
         });
         for key in to_note {
             // What is missing too: what is often asked for is worth the room of what is not.
@@ -142,6 +138,15 @@ impl Places {
     }
 }
 
+fn served(entry: &Arc<Entry>, freshness: Freshness) -> Option<Served> {
+    let stale = match freshness {
+        Freshness::Fresh => None,
+        Freshness::Stale(since) => Some(since),
+        Freshness::TooOld => return None,
+    };
+    Some(Served { entry: Arc::clone(entry), stale })
+}
+
 impl Place {
     /// Whether it was not noted for long enough. Says so to one of those who ask at once.
     fn is_to_be_noted(&self, now: u64) -> bool {
@@ -158,12 +163,21 @@ mod tests {
     use super::*;
     use crate::{cache::Keeper, policy, testing, vault::testing::secret};
 
+    const VAULT: &str = "{vaultName: acme, maxStale: 24h}";
+
     fn key(name: &str) -> CacheKey {
-        CacheKey { vault: Arc::clone(&policy::testing::vault("{vaultName: acme}").id), object: Arc::new(secret(name)) }
+        CacheKey { vault: Arc::clone(&policy::testing::vault(VAULT).id), object: Arc::new(secret(name)) }
     }
 
     fn entry() -> Arc<Entry> {
         Arc::new(testing::entry('a', Keeper::SELF))
+    }
+
+    fn ask<const N: usize>(store: &Store, names: &[&str; N], now: Instant) -> [Option<Arc<Entry>>; N] {
+        let (keys, vault) = (names.map(key), policy::testing::vault(VAULT));
+        let wanted: Vec<_> = keys.iter().map(|key| (key.borrowed(), &*vault)).collect();
+        let found: Vec<_> = store.ask_all(&wanted, now).into_iter().map(|found| Some(found?.entry)).collect();
+        found.try_into().unwrap()
     }
 
     /// Room for so many entries, and what was thrown out.
@@ -220,8 +234,7 @@ mod tests {
         for minute in 1..=100 {
             let now = Instant::now() + NOTED_EVERY * minute;
             let name = format!("s{minute}");
-            assert!(store.ask(&key("busy"), now).is_some(), "{minute}");
-            assert!(store.ask(&key(&name), now).is_none());
+            assert_eq!(ask(&store, &["busy", &name], now).map(|found| found.is_some()), [true, false], "{minute}");
             store.insert(&key(&name), &entry());
             store.settle();
         }
@@ -243,9 +256,9 @@ mod tests {
         let (one, two) = (entry(), entry());
         store.insert(&key("s1"), &one);
         store.insert(&key("s2"), &two);
-        let keys = ["s2", "s3", "s1"].map(key);
-        let found = store.ask_all(keys.iter(), Instant::now());
-        let found: Vec<_> = found.iter().map(|found| found.as_ref().map(Arc::as_ptr)).collect();
-        assert_eq!(found, [Some(Arc::as_ptr(&two)), None, Some(Arc::as_ptr(&one))]);
+        let found = ask(&store, &["s2", "s3", "s1"], Instant::now());
+        assert!(found[0].as_ref().is_some_and(|found| Arc::ptr_eq(found, &two)));
+        assert!(found[1].is_none());
+        assert!(found[2].as_ref().is_some_and(|found| Arc::ptr_eq(found, &one)));
     }
 }

@@ -68,15 +68,12 @@ impl<K: Eq + Hash> Transitions<K> {
     }
 
     /// What `look` sees of `keys` from one moment to another between which no swap begins: of every swap all or nothing.
-    /// `None` where there was no such time.
-    pub(super) async fn steady<'a, F: Future>(
+    /// `None` where there was no such time. No key is asked for while nothing is being swapped.
+    pub(super) async fn steady<F: Future>(
         &self,
-        keys: impl Iterator<Item = &'a K> + Clone,
+        keys: impl Iterator<Item = K> + Clone,
         mut look: impl FnMut() -> F,
-    ) -> Option<F::Output>
-    where
-        K: 'a,
-    {
+    ) -> Option<F::Output> {
         for _ in 0..LOOKS {
             let moment = self.settled(keys.clone()).await;
             let seen = look().await;
@@ -88,10 +85,7 @@ impl<K: Eq + Hash> Transitions<K> {
     }
 
     /// A moment at which none of `keys` is being swapped.
-    async fn settled<'a>(&self, keys: impl Iterator<Item = &'a K> + Clone) -> Moment
-    where
-        K: 'a,
-    {
+    async fn settled(&self, keys: impl Iterator<Item = K> + Clone) -> Moment {
         loop {
             let moment = Moment(self.state());
             match self.of(moment, &keys) {
@@ -106,15 +100,12 @@ impl<K: Eq + Hash> Transitions<K> {
     }
 
     /// A swap of one of `keys` that was under way at the moment, and is now.
-    fn of<'a>(&self, moment: Moment, keys: &(impl Iterator<Item = &'a K> + Clone)) -> Option<Arc<Swap<K>>>
-    where
-        K: 'a,
-    {
+    fn of(&self, moment: Moment, keys: &(impl Iterator<Item = K> + Clone)) -> Option<Arc<Swap<K>>> {
         if moment.0 & u64::from(u32::MAX) == 0 {
             return None;
         }
         let under_way = self.0.under_way();
-        under_way.iter().find(|swap| keys.clone().any(|key| swap.keys.contains(key))).cloned()
+        under_way.iter().find(|swap| keys.clone().any(|key| swap.keys.contains(&key))).cloned()
     }
 }
 

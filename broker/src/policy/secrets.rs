@@ -3,11 +3,9 @@
 //! A copy shares everything with its original; a change copies the one small part that it touches. So a snapshot of
 //! thousands costs what changed since the one before it, however many come in a burst.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-};
+use std::{hash::BuildHasher as _, sync::Arc};
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable, hash_table::Entry};
 
 use super::secret::Secret;
 
@@ -63,52 +61,64 @@ impl Secrets {
     }
 }
 
-/// The secrets of one namespace, spread by the hash of their names.
+/// The secrets of one namespace, spread by the hash of their names. Who can choose names that share one slows down lookups
+/// of its own namespace alone.
 #[derive(Clone, Debug)]
 struct Spread {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     parts: Vec<Arc<Part>>,
     held: usize,
 }
 
-type Part = HashMap<Arc<str>, Secret>;
+type Part = HashTable<(Arc<str>, Secret)>;
 
 impl Default for Spread {
     fn default() -> Self {
-        Self { hasher: RandomState::new(), parts: vec![Arc::default()], held: 0 }
+        Self { hasher: DefaultHashBuilder::default(), parts: vec![Arc::default()], held: 0 }
     }
 }
 
 impl Spread {
-    /// Their number is a power of two.
-    fn place(&self, name: &str) -> usize {
-        let hash = self.hasher.hash_one(name);
-        usize::try_from(hash & (self.parts.len() as u64 - 1)).unwrap_or_default()
+    /// Their number is a power of two. The part is chosen by bits that tell little apart within it: a table takes the lowest
+    /// and the highest ones.
+    fn place(&self, hash: u64) -> usize {
+        usize::try_from(hash >> 32 & (self.parts.len() as u64 - 1)).unwrap_or_default()
     }
 
     fn get(&self, name: &str) -> Option<&Secret> {
-        self.parts.get(self.place(name))?.get(name)
+        let hash = self.hasher.hash_one(name);
+        let (_, secret) = self.parts.get(self.place(hash))?.find(hash, |(known, _)| **known == *name)?;
+        Some(secret)
     }
 
     fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Secret)> {
-        self.parts.iter().flat_map(|part| part.iter())
+        self.parts.iter().flat_map(|part| part.iter()).map(|(name, secret)| (name, secret))
     }
 
     fn insert(&mut self, name: Arc<str>, secret: Secret) -> Option<Secret> {
         if self.held >= PART * self.parts.len() {
             self.halve();
         }
-        let place = self.place(&name);
-        let replaced = Arc::make_mut(&mut self.parts[place]).insert(name, secret);
-        self.held += usize::from(replaced.is_none());
-        replaced
+        let hash = self.hasher.hash_one(&*name);
+        let place = self.place(hash);
+        let (part, hasher) = (Arc::make_mut(&mut self.parts[place]), &self.hasher);
+        match part.entry(hash, |(known, _)| *known == name, |(known, _)| hasher.hash_one(&**known)) {
+            Entry::Occupied(mut known) => Some(std::mem::replace(&mut known.get_mut().1, secret)),
+            Entry::Vacant(free) => {
+                free.insert((name, secret));
+                self.held += 1;
+                None
+            }
+        }
     }
 
     fn remove(&mut self, name: &str) -> Option<Secret> {
-        let place = self.place(name);
-        let removed = Arc::make_mut(&mut self.parts[place]).remove(name);
-        self.held -= usize::from(removed.is_some());
-        removed
+        let hash = self.hasher.hash_one(name);
+        let place = self.place(hash);
+        let part = Arc::make_mut(&mut self.parts[place]);
+        let ((_, removed), _) = part.find_entry(hash, |(known, _)| **known == *name).ok()?.remove();
+        self.held -= 1;
+        Some(removed)
     }
 
     /// Twice as many parts, each half as large.
@@ -116,8 +126,10 @@ impl Spread {
         let before = std::mem::take(&mut self.parts);
         self.parts = vec![Arc::default(); before.len() * 2];
         for (name, secret) in before.iter().flat_map(|part| part.iter()) {
-            let place = self.place(name);
-            Arc::make_mut(&mut self.parts[place]).insert(Arc::clone(name), secret.clone());
+            let hash = self.hasher.hash_one(&**name);
+            let (place, hasher) = (self.place(hash), &self.hasher);
+            let part = Arc::make_mut(&mut self.parts[place]);
+            part.insert_unique(hash, (Arc::clone(name), secret.clone()), |(known, _)| hasher.hash_one(&**known));
         }
     }
 }

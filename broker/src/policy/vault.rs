@@ -230,7 +230,10 @@ impl ObjectsSpec {
 impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.field)?;
-        self.pattern.map_or(Ok(()), |pattern| write!(f, " `{pattern}`"))
+        let Some(pattern) = self.pattern else { return Ok(()) };
+        f.write_str(" `")?;
+        pattern.fmt(f)?;
+        f.write_str("`")
     }
 }
 

@@ -12,9 +12,11 @@ use crate::vault::cloud;
 /// `https://HOST` or `https://HOST:PORT`: lower case, no port where it is 443. Equal exactly when the endpoint is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
-    host: String,
+    text: String,
     port: Option<u16>,
 }
+
+const SCHEME: &str = "https://";
 
 /// Why a text is no origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +30,7 @@ impl Origin {
     /// The origin of a vault by its name and its cloud's suffix.
     pub fn of_vault(name: &VaultName, suffix: &str) -> Self {
         // A vault's name is lower-case ASCII without dots: with a suffix it is a canonical host.
-        Self { host: format!("{name}.{suffix}"), port: None }
+        Self::at(&format!("{name}.{suffix}"), None)
     }
 
     /// Reads a URL that says nothing but an origin; one trailing `/` is accepted.
@@ -47,17 +49,32 @@ impl Origin {
         // The absolute form of a DNS name is another text for the same host, and would not be known as Azure's.
         let host =
             url.host_str().filter(|host| !host.ends_with('.')).ok_or_else(|| refuse("its host ends with `.`"))?;
-        Ok(Self { host: host.to_owned(), port: url.port() })
+        Ok(Self::at(host, url.port()))
+    }
+
+    fn at(host: &str, port: Option<u16>) -> Self {
+        let text = port.map_or_else(|| format!("{SCHEME}{host}"), |port| format!("{SCHEME}{host}:{port}"));
+        Self { text, port }
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn host(&self) -> &str {
+        let host = self.text.strip_prefix(SCHEME).unwrap_or_default();
+        if self.port.is_some() { host.rsplit_once(':').map_or(host, |(host, _)| host) } else { host }
     }
 
     /// Whether `url` is at this origin.
     pub fn holds(&self, url: &Url) -> bool {
-        url.scheme() == "https" && url.host_str() == Some(self.host.as_str()) && url.port() == self.port
+        url.scheme() == "https" && url.host_str() == Some(self.host()) && url.port() == self.port
     }
 
     /// The cloud it belongs to by its host's suffix.
     pub fn cloud(&self) -> Option<Cloud> {
-        cloud::of_host(&self.host)
+        cloud::of_host(self.host())
     }
 
     /// Whether it belongs to one of Azure's clouds, where the SDK's own check of challenges must stay on.
@@ -68,9 +85,7 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("https://")?;
-        f.write_str(&self.host)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+        f.write_str(&self.text)
     }
 }
 

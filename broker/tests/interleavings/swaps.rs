@@ -36,7 +36,7 @@ impl<const KEYS: usize> Store<KEYS> {
     pub(crate) async fn look(&self) -> [u32; KEYS] {
         let all: [usize; KEYS] = std::array::from_fn(|key| key);
         let look = || async move { std::array::from_fn(|key| *self.held[key].lock().unwrap()) };
-        self.transitions.steady(all.iter(), look).await.expect("few swaps end soon")
+        self.transitions.steady(all.into_iter(), look).await.expect("few swaps end soon")
     }
 }
 

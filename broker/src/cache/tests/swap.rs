@@ -118,7 +118,8 @@ impl Fixture {
     /// What is held of each as of one moment: the number of its version, or 0.
     async fn look(&self, names: &[&str]) -> Result<Vec<u32>, LoadError> {
         let settings = self.vault.settings();
-        let wanted: Vec<_> = names.iter().map(|name| (self.key(name), &*settings)).collect();
+        let keys: Vec<_> = names.iter().map(|name| self.key(name)).collect();
+        let wanted: Vec<_> = keys.iter().map(|key| (key.borrowed(), &*settings)).collect();
         let number = |served: Option<Served>| {
             served.map_or(0, |served| text(&served.entry).rsplit('-').next().unwrap().parse().unwrap())
         };
