@@ -61,8 +61,8 @@ impl Secrets {
     }
 }
 
-/// The secrets of one namespace, spread by the hash of their names. Who can choose names that share one slows down lookups
-/// of its own namespace alone.
+/// The secrets of one namespace, spread by the hash of their names. Whoever finds names with the same hash slows its own
+/// namespace down and no other.
 #[derive(Clone, Debug)]
 struct Spread {
     hasher: DefaultHashBuilder,
