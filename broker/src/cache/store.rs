@@ -33,6 +33,7 @@ pub(super) struct Store {
     began: Instant,
 }
 
+/// Its hash is fast and not made against people who look for collisions: only what a vault has given gets in.
 #[derive(Default)]
 struct Places(RwLock<HashMap<CacheKey, Place>>);
 
