@@ -119,7 +119,7 @@ mod tests {
             "| 100 | kept | 15 | 10 | 1.50 × |",
             "| 100 | 10.0 MiB |",
             "| 1000 B |",
-            "| 3 | 5 | 1 | 950 ms | 0 | 1.20 × echo |",
+            "| 3 | 5 | 1 | 950 ms | 0 | 1.50 × echo |",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

@@ -37,7 +37,8 @@ pub struct Replicas {
     pub cold_calls: u64,
     /// And for comparing all of them once.
     pub poll_calls: u64,
-    /// Cached reads of all replicas in turn, over connections that are kept; the processor time is that of all.
+    /// Cached reads of all replicas in turn, over connections that are kept, beside as many echo servers; the processor time is that of
+    /// all.
     pub kept: Vec<Round>,
     /// From the end of the vault's owner, without a word, until another one owned it, in milliseconds; where there is one.
     pub taken_over: Option<u64>,
@@ -79,19 +80,22 @@ pub async fn run(programs: &Programs, replicas: usize, reads: Reads, payload: Pa
 }
 
 async fn rounds(programs: &Programs, fleet: &Fleet, reads: Reads, payload: Payload) -> anyhow::Result<Vec<Round>> {
-    let echo = echo::start(&programs.echo, &fleet.directory().join("broker-tls"), payload).await?;
     let names: Vec<_> = (0..OBJECTS).map(|n| reference(VAULT, n)).collect();
     let token = fleet.token("checkout-2")?;
     let client = |address| Client::asking(names.clone(), address, &fleet.ca.cert_pem(), &token, payload);
-    let (mut processes, mut open) = (Vec::new(), Vec::new());
+    let (mut processes, mut open, mut echoes) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()], Vec::new());
     for number in 0..fleet.count() {
-        processes.push(fleet.process(number)?.id().context("a replica has ended")?);
-        open.push(client(fleet.grpc(number))?.open(reads.connections).await?);
+        // As many echo servers: the same requests spread over more processes cost each of them more.
+        let echo = echo::start(&programs.echo, &fleet.directory().join("broker-tls"), payload).await?;
+        processes[0].push(fleet.process(number)?.id().context("a replica has ended")?);
+        processes[1].push(echo.id());
+        open[0].push(client(fleet.grpc(number))?.open(reads.connections).await?);
+        open[1].push(client(echo.address())?.open(reads.connections).await?);
+        echoes.push(echo);
     }
-    let clients = [client(fleet.grpc(0))?, client(echo.address())?];
-    // As many to the one as to all of the others.
-    let open = [open.into_iter().collect(), clients[1].open(reads.connections * fleet.count()).await?];
-    let beside = Beside { processes: [processes, vec![echo.id()]], clients, reads };
+    let clients = [client(fleet.grpc(0))?, client(echoes[0].address())?];
+    let open = open.map(|each| each.into_iter().collect());
+    let beside = Beside { processes, clients, reads };
     beside.rounds(Some(&open), 1).await.context("warm-up")?;
     beside.rounds(Some(&open), reads.rounds).await
 }
