@@ -123,13 +123,10 @@ impl Spread {
 
     /// Twice as many parts, each half as large.
     fn halve(&mut self) {
-        let before = std::mem::take(&mut self.parts);
-        self.parts = vec![Arc::default(); before.len() * 2];
-        for (name, secret) in before.iter().flat_map(|part| part.iter()) {
-            let hash = self.hasher.hash_one(&**name);
-            let (place, hasher) = (self.place(hash), &self.hasher);
-            let part = Arc::make_mut(&mut self.parts[place]);
-            part.insert_unique(hash, (Arc::clone(name), secret.clone()), |(known, _)| hasher.hash_one(&**known));
+        let parts = vec![Arc::default(); self.parts.len() * 2];
+        let before = std::mem::replace(self, Self { hasher: self.hasher.clone(), parts, held: 0 });
+        for (name, secret) in before.iter() {
+            self.insert(Arc::clone(name), secret.clone());
         }
     }
 }
